@@ -1,0 +1,65 @@
+# Two commands matter: `make run` executes the notebooks, `make test` checks everything.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+CHAPTERS ?=
+ASSETS ?= packaged
+SCALE ?= small
+BENCH ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help run test unit nbval lint assets lab notebooks bench clean
+
+help:  ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo '  Choose with CHAPTERS="2 3"  SCALE=small|full  ASSETS=packaged|hub  BENCH=name  PYTHON=python3.11'
+
+run: $(INSTALLED)  ## Run the notebooks, all or CHAPTERS="2 3"
+	$(BIN)/python -m utils.runner run $(CHAPTERS) --assets $(ASSETS) --scale $(SCALE)
+
+test: lint unit nbval  ## Check everything: lint, unit tests, notebooks
+
+unit: $(INSTALLED)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n2 --dist loadfile --cov --cov-fail-under=90
+
+nbval: $(INSTALLED)
+	OMP_NUM_THREADS=2 $(BIN)/python -m pytest -n0 --nbval-lax --nbval-current-env notebooks
+
+lint: $(INSTALLED)  ## Check style of code and notebooks
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+assets: $(INSTALLED)  ## Fetch and verify every model and data set
+	$(BIN)/python -m utils.assets fetch --all
+
+lab: $(INSTALLED)  ## Open JupyterLab with the kernel ready
+	$(BIN)/jupyter lab notebooks
+
+notebooks: $(INSTALLED)  ## Execute the notebooks in place, all or CHAPTERS="2 3"
+	$(BIN)/python -m utils.runner refresh $(CHAPTERS)
+	$(BIN)/python -m utils.runner table
+
+bench: $(INSTALLED)  ## Run the benchmarks, all or BENCH=name
+	$(BIN)/python -m utils.benchmarking $(BENCH) --assets $(ASSETS)
+
+clean:  ## Remove build/ and the virtual environment; the asset cache stays
+	rm -rf build $(VENV) *.egg-info
+
+# requirements.lock was verified on Python 3.11 for Linux; anything else resolves requirements.txt.
+# torch goes first: where a CPU build is at hand, the second call then takes nothing else.
+$(INSTALLED): requirements.lock requirements.txt requirements-dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed: set PYTHON=/path/to/python3.11" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@if $(PYTHON) -c 'import sys; sys.exit((sys.version_info[:2], sys.platform) != ((3, 11), "linux"))'; then \
+	  set -e; \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep ^torch== requirements.lock)"; \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock; \
+	else \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt -r requirements-dev.txt; \
+	fi
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@

@@ -1,0 +1,137 @@
+"""Crafted wheels on a package index of this machine, and the real assets."""
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from utils.assets.catalog import Catalog
+
+from .servers import PackageIndex, serve
+
+ROOT = Path(__file__).parents[2]
+
+HELLO = {"toy/hello.txt": b"hello, world\n" * 40_000, "toy/config.json": b"{}"}
+GOODBYE = {"toy/goodbye.txt": b"so long"}
+
+CATALOG = """
+[wheels.toy-wheel]
+version = "1.0"
+size = {size}
+sha256 = "{sha256}"
+
+[datasets]
+
+[models.greeting]
+hub = {{ id = "toys/greeting", revision = "" }}
+packaged = "hello"
+
+[models.farewell]
+hub = {{ id = "toys/farewell", revision = "" }}
+packaged = "goodbye"
+"""
+PACKAGED = """
+[packaged.{name}]
+title = "{name}"
+source = "nowhere"
+licence = "MIT"
+wheel = "toy-wheel"
+notes = []
+"""
+MEMBER = """
+[[packaged.{name}.members]]
+path = '{path}'
+size = {size}
+sha256 = "{sha256}"
+"""
+FETCH_GREETING = """
+import sys
+from contextlib import suppress
+from pathlib import Path
+from utils.assets.catalog import Catalog
+from utils.assets.fetch import fetch
+print(fetch("greeting", Catalog.read(Path(sys.argv[1]))))
+"""
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The asset cache that the test uses, still to be made."""
+    folder = tmp_path / "cache"
+    monkeypatch.setenv("NLP_ASSETS_DIR", str(folder))
+    return folder
+
+
+@pytest.fixture
+def index(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[PackageIndex]:
+    """The only package index that pip knows."""
+    index = PackageIndex()
+    with serve(index) as url:
+        for variable in ("PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS", "PIP_NO_INDEX"):
+            monkeypatch.delenv(variable, raising=False)
+        monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+        monkeypatch.setenv("PIP_INDEX_URL", f"{url}/simple")
+        yield index
+        index.may_finish.set()
+
+
+@pytest.fixture
+def write_catalog(tmp_path: Path) -> Callable[..., Path]:
+    """Write a catalogue in which "greeting" and "farewell" are files of the given wheel."""
+
+    def write(wheel: bytes, hello: dict[str, bytes] = HELLO) -> Path:
+        text = CATALOG.format(**_identity(wheel))
+        for name, files in {"hello": hello, "goodbye": GOODBYE}.items():
+            text += PACKAGED.format(name=name)
+            for path, content in files.items():
+                text += MEMBER.format(name=name, path=path, **_identity(content))
+        path = tmp_path / "catalog.toml"
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return write
+
+
+@pytest.fixture
+def catalog_file(index: PackageIndex, write_catalog: Callable[..., Path]) -> Path:
+    """The catalogue of a wheel on the index."""
+    return write_catalog(index.publish(HELLO | GOODBYE))
+
+
+@pytest.fixture
+def catalog(catalog_file: Path) -> Catalog:
+    return Catalog.read(catalog_file)
+
+
+@pytest.fixture
+def start_fetch(catalog_file: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Start a process group that runs `prelude` and then fetches "greeting"."""
+    processes: list[subprocess.Popen[str]] = []
+
+    def start(prelude: str = "") -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "-c", prelude + FETCH_GREETING, str(catalog_file)],
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        processes.append(process)
+        return process
+
+    yield start
+    for process in processes:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+def _identity(content: bytes) -> dict[str, object]:
+    return {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}

@@ -1,0 +1,197 @@
+"""Snapshots with the real hub client against a hub on this machine."""
+
+import shutil
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from datasets import ClassLabel, Dataset, Features, Value
+from huggingface_hub import constants
+
+from utils.assets import datasets
+from utils.assets.catalog import load_catalog
+from utils.assets.datasets import load
+from utils.assets.errors import AssetError
+from utils.assets.models import checkpoint
+
+from .servers import COMMIT, ModelHub, serve
+
+ENCODER = "distilbert/distilbert-base-uncased"
+
+
+@pytest.fixture(autouse=True)
+def hub_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache of the hub client, which may use the network."""
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "datasets")
+    return tmp_path / "hub"
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModelHub]:
+    """The hub, as the client knows it."""
+    hub = ModelHub()
+    with serve(hub) as url:
+        set_endpoint(monkeypatch, url)
+        yield hub
+
+
+def set_endpoint(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    """What HF_ENDPOINT does to the hub client when it is imported."""
+    template = f"{url}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
+    monkeypatch.setattr(constants, "ENDPOINT", url)
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+
+
+@pytest.fixture
+def no_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hub address where nobody answers."""
+    set_endpoint(monkeypatch, "http://127.0.0.1:9")
+
+
+def parquet(folder: Path, columns: dict[str, list], features: Features) -> bytes:
+    path = folder / "rows.parquet"
+    Dataset.from_dict(columns, features).to_parquet(path)
+    return path.read_bytes()
+
+
+def test_a_checkpoint_holds_what_transformers_loads(hub: ModelHub) -> None:
+    hub.repos[ENCODER] = {
+        "config.json": b"{}",
+        "model.safetensors": b"weights",
+        "vocab.txt": b"[PAD]",
+        "pytorch_model.bin": b"a pickle",
+        "onnx/config.json": b"another format",
+    }
+    folder = Path(checkpoint("encoder", "hub"))
+    names = sorted(path.name for path in folder.iterdir())
+    assert names == ["config.json", "model.safetensors", "vocab.txt"]
+    assert (folder / "model.safetensors").read_bytes() == b"weights"
+    assert hub.revisions == ["main"]
+
+
+def test_a_snapshot_serves_without_the_hub(hub: ModelHub, request: pytest.FixtureRequest) -> None:
+    hub.repos[ENCODER] = {"config.json": b"{}"}
+    folder = checkpoint("encoder", "hub")
+    request.getfixturevalue("no_hub")
+    assert checkpoint("encoder", "hub") == folder
+    assert folder.endswith(COMMIT)
+
+
+@pytest.mark.usefixtures("no_hub")
+def test_no_network_names_the_packaged_assets() -> None:
+    with pytest.raises(
+        AssetError, match=r'127\.0\.0\.1:9.*cannot be reached: use assets="packaged"'
+    ):
+        checkpoint("encoder", "hub")
+
+
+def test_a_silent_hub_is_no_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("utils.assets.hub.PROBE_SECONDS", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        set_endpoint(monkeypatch, f"http://127.0.0.1:{port}")
+        with pytest.raises(AssetError, match="cannot be reached"):
+            load("short_texts", "hub")
+
+
+@pytest.mark.usefixtures("hub")
+def test_offline_mode_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(AssetError, match="HF_HUB_OFFLINE is set"):
+        load("tweets", "hub")
+
+
+INVALID_TOKEN = {"X-Error-Message": "Invalid credentials in Authorization header"}
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "sentence"),
+    [
+        (404, {"X-Error-Code": "RepoNotFound"}, f"The hub has no model {ENCODER}: correct its id"),
+        (401, {"X-Error-Code": "RepoNotFound"}, f"The hub has no model {ENCODER}: .*hf auth login"),
+        (401, INVALID_TOKEN, f"does not accept your token for {ENCODER}: run `hf auth login`"),
+        (404, {"X-Error-Code": "RevisionNotFound"}, f"{ENCODER} has no revision .*: correct it"),
+        (403, {"X-Error-Code": "GatedRepo"}, f"{ENCODER} is gated: accept its terms"),
+        (500, {}, f'{ENCODER} could not be downloaded, try again or use assets="packaged": .'),
+    ],
+)
+def test_each_refusal_has_its_sentence(
+    hub: ModelHub, status: int, headers: dict[str, str], sentence: str
+) -> None:
+    hub.error = (status, headers)
+    with pytest.raises(AssetError, match=sentence):
+        checkpoint("encoder", "hub")
+
+
+def test_questions_get_our_names_and_a_validation_split(hub: ModelHub, tmp_path: Path) -> None:
+    upstream = Features(
+        text=Value("string"),
+        coarse_label=ClassLabel(names=["NUM", "LOC", "HUM", "DESC", "ENTY", "ABBR"]),
+        fine_label=ClassLabel(names=sorted(datasets.FINE, reverse=True)),
+    )
+    fine = ["HUM:ind", "LOC:city"]
+    rows = {
+        "text": [f"question {number}" for number in range(1200)],
+        "coarse_label": ["HUM", "LOC"] * 600,
+        "fine_label": fine * 600,
+    }
+    hub.repos["CogComp/trec"] = {
+        "default/train/0000.parquet": parquet(tmp_path, rows, upstream),
+        "default/test/0000.parquet": parquet(tmp_path, rows, upstream),
+    }
+    data = load("questions", "hub")
+    assert hub.revisions == ["refs/convert/parquet"]
+    assert data.num_rows == {"train": 200, "validation": 1000, "test": 1200}
+    assert data["test"].features["coarse_label"].names == list(datasets.COARSE.values())
+    assert data["test"].features["fine_label"].names == datasets.FINE
+    for split in data.values():
+        as_text = split.features["fine_label"].int2str(split["fine_label"])
+        coarse = split.features["coarse_label"].int2str(split["coarse_label"])
+        numbers = [int(text.split()[1]) for text in split["text"]]
+        assert as_text == [fine[number % 2] for number in numbers]
+        assert coarse == [("human", "location")[number % 2] for number in numbers]
+
+
+def test_a_configuration_is_all_that_is_downloaded(hub: ModelHub, tmp_path: Path) -> None:
+    features = Features(text=Value("string"), label=ClassLabel(names=["joy", "fear"]))
+    files = {
+        f"split/{split}-00000-of-00001.parquet": parquet(
+            tmp_path, {"text": [f"{split} ha", "oh"], "label": [0, 1]}, features
+        )
+        for split in ("train", "validation", "test")
+    }
+    card = "---\nconfigs:\n- config_name: split\n  data_files:\n" + "".join(
+        f"  - split: {path[6:-23]}\n    path: {path}\n" for path in files
+    )
+    hub.repos["dair-ai/emotion"] = {
+        "README.md": f"{card}---\n".encode(),
+        "unsplit/train-00000-of-00001.parquet": b"another configuration",
+        **files,
+    }
+    data = load("short_texts", "hub")
+    assert data["validation"][:] == {"text": ["validation ha", "oh"], "label": [0, 1]}
+    assert data["train"].features == features
+    assert sorted(hub.downloads) == sorted(["README.md", *files])
+
+
+def test_the_dial_has_two_positions() -> None:
+    with pytest.raises(AssetError, match='assets must be "packaged" or "hub", not "Hub"'):
+        checkpoint("encoder", "Hub")
+
+
+def test_cards_on_the_hub_name_their_source() -> None:
+    for asset in load_catalog().assets.values():
+        if asset.kind == "dataset":
+            assert f"https://huggingface.co/datasets/{asset.hub.id}" in datasets.card(
+                asset.name, "hub"
+            )
+
+
+def test_a_snapshot_that_was_lost_is_downloaded_again(hub: ModelHub, hub_cache: Path) -> None:
+    hub.repos[ENCODER] = {"config.json": b"{}"}
+    checkpoint("encoder", "hub")
+    shutil.rmtree(hub_cache)
+    assert (Path(checkpoint("encoder", "hub")) / "config.json").exists()

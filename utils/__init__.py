@@ -1,0 +1,1 @@
+"""Code behind the notebooks: assets, plotting, benchmarking, models, training and the runner."""

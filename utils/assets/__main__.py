@@ -1,0 +1,73 @@
+"""Command line of the asset cache: `python -m utils.assets list|fetch|verify|path`."""
+
+import sys
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from utils.assets.catalog import Asset, load_catalog
+from utils.assets.errors import AssetError
+from utils.assets.fetch import cache_dir, cached, fetch, is_cached, verify
+
+app = typer.Typer(
+    help="Fetch and check the models and data sets of the notebooks (NLP_ASSETS_DIR: the cache).",
+    no_args_is_help=True,
+    add_completion=False,
+)
+Names = Annotated[list[str] | None, typer.Argument(help="Names as in `list`.", show_default=False)]
+All = Annotated[bool, typer.Option("--all", help="Fetch every asset.")]
+
+
+@app.command("list")
+def list_assets() -> None:
+    """Show every asset, where it comes from, its licence, and whether it is in the cache."""
+    table = Table("name", "kind", "source", "size", "licence", "cached")
+    for asset in load_catalog().assets.values():
+        table.add_row(*_row(asset))
+    Console().print(table)
+    typer.echo(f"cache: {cache_dir()}")
+
+
+@app.command("fetch")
+def fetch_assets(names: Names = None, every: All = False) -> None:
+    """Fetch assets from the package index into the cache."""
+    if not names and not every:
+        raise AssetError("Name the assets to fetch, or pass --all.")
+    for name in load_catalog().assets if every else names:
+        typer.echo(f"{name}: {fetch(name)}")
+
+
+@app.command("verify")
+def verify_assets(names: Names = None) -> None:
+    """Hash cached files again (without names: all); a damaged asset leaves the cache."""
+    assets = load_catalog().assets.values()
+    for name in names or [asset.name for asset in assets if is_cached(asset.packaged)]:
+        verify(name)
+        typer.echo(f"{name}: ok")
+
+
+@app.command("path")
+def print_path(name: Annotated[str, typer.Argument(help="A name as in `list`.")]) -> None:
+    """Print the folder of an asset that is in the cache."""
+    typer.echo(cached(name))
+
+
+def main() -> None:
+    """Run the command line; a failure is one line and exit status 1."""
+    try:
+        app()
+    except AssetError as error:
+        sys.exit(f"error: {error}")
+
+
+def _row(asset: Asset) -> tuple[str, ...]:
+    packaged = asset.packaged
+    size = f"{packaged.size / 1e6:.1f} MB"
+    here = "yes" if is_cached(packaged) else "no"
+    return asset.name, asset.kind, packaged.wheel.requirement, size, packaged.licence, here
+
+
+if __name__ == "__main__":
+    main()

