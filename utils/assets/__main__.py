@@ -1,15 +1,17 @@
 """Command line of the asset cache: `python -m utils.assets list|fetch|verify|path`."""
 
 import sys
+from itertools import groupby
 from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
+from utils.assets.cache import cache_dir, is_cached
 from utils.assets.catalog import Asset, load_catalog
 from utils.assets.errors import AssetError
-from utils.assets.fetch import cache_dir, cached, fetch, is_cached, verify
+from utils.assets.fetch import cached, fetch, verify
 
 app = typer.Typer(
     help="Fetch and check the models and data sets of the notebooks (NLP_ASSETS_DIR: the cache).",
@@ -17,15 +19,19 @@ app = typer.Typer(
     add_completion=False,
 )
 Names = Annotated[list[str] | None, typer.Argument(help="Names as in `list`.", show_default=False)]
-All = Annotated[bool, typer.Option("--all", help="Fetch every asset.")]
+All = Annotated[bool, typer.Option("--all", help="Every asset that is not optional.")]
 
 
 @app.command("list")
 def list_assets() -> None:
     """Show every asset, where it comes from, its licence, and whether it is in the cache."""
-    table = Table("name", "kind", "source", "size", "licence", "cached")
-    for asset in load_catalog().assets.values():
-        table.add_row(*_row(asset))
+    columns = ("name", "download\nMB", "disk\nMB", "licence", "cached")
+    table = Table(*(Column(column, no_wrap=True) for column in columns), "source")
+    for kind, assets in groupby(load_catalog().assets.values(), lambda asset: asset.kind):
+        table.add_row(f"[bold]{kind}s[/]")
+        for asset in assets:
+            table.add_row(*_row(asset))
+        table.add_section()
     Console().print(table)
     typer.echo(f"cache: {cache_dir()}")
 
@@ -35,7 +41,8 @@ def fetch_assets(names: Names = None, every: All = False) -> None:
     """Fetch assets from the package index into the cache."""
     if not names and not every:
         raise AssetError("Name the assets to fetch, or pass --all.")
-    for name in load_catalog().assets if every else names:
+    wanted = [asset.name for asset in load_catalog().assets.values() if not asset.optional]
+    for name in dict.fromkeys([*(wanted if every else []), *(names or [])]):
         typer.echo(f"{name}: {fetch(name)}")
 
 
@@ -63,10 +70,13 @@ def main() -> None:
 
 
 def _row(asset: Asset) -> tuple[str, ...]:
+    """Name, MB to download and to keep, licence, presence in the cache, wheels."""
     packaged = asset.packaged
-    size = f"{packaged.size / 1e6:.1f} MB"
-    here = "yes" if is_cached(packaged) else "no"
-    return asset.name, asset.kind, packaged.wheel.requirement, size, packaged.licence, here
+    sizes = (f"{size / 1e6:6.1f}" for size in (packaged.download_size, packaged.size))
+    here = "yes" if is_cached(packaged) else "optional" if asset.optional else "no"
+    first, *others = packaged.wheels
+    source = first.requirement + (f" and {len(others)} more" if others else "")
+    return asset.name, *sizes, packaged.licence, here, source
 
 
 if __name__ == "__main__":

