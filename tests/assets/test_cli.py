@@ -34,9 +34,9 @@ def test_list_shows_what_is_in_the_cache(run: Run, cache: Path) -> None:
     rows = {line[1]: line[2:-2] for line in lines if len(line) > 2 and line[1] and line[2]}
     assert code == 0
     assert list(rows) == list(load_catalog().assets)
-    assert rows["encoder"] == ["83.5", "91.6", "Apache-2.0", "no"]
-    assert rows["multilingual"] == ["91.2", "541.6", "MIT", "no"]  # the file and the model
-    assert rows["teacher"][-1] == "optional"
+    assert rows["encoder"] == ["83.5", "91.6", "no", "Apache-2.0"]
+    assert rows["multilingual"] == ["91.2", "558.4", "no", "MIT"]  # the file and the model
+    assert rows["teacher"][2] == "optional"
     assert str(cache) in output.replace("\n", "")
 
 
@@ -74,7 +74,7 @@ def test_an_empty_cache_verifies_nothing(run: Run) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["path", "encodr"], 'error: There is no asset called "encodr"; choose one of: encoder.'),
+        (["path", "encodr"], 'error: There is no asset called "encodr"; choose one of: encoder'),
         (["fetch"], "error: Name the assets to fetch, or pass --all."),
         (["verify", "tweets"], "error: tweets is not in the cache: run"),
         (["path", "tweets"], "error: tweets is not in the cache: run"),

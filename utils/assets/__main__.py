@@ -25,8 +25,10 @@ All = Annotated[bool, typer.Option("--all", help="Every asset that is not option
 @app.command("list")
 def list_assets() -> None:
     """Show every asset, where it comes from, its licence, and whether it is in the cache."""
-    columns = ("name", "download\nMB", "disk\nMB", "licence", "cached")
-    table = Table(*(Column(column, no_wrap=True) for column in columns), "source")
+    short = (
+        Column(header, no_wrap=True) for header in ("name", "download\nMB", "disk\nMB", "cached")
+    )
+    table = Table(*short, "licence", "source")
     for kind, assets in groupby(load_catalog().assets.values(), lambda asset: asset.kind):
         table.add_row(f"[bold]{kind}s[/]")
         for asset in assets:
@@ -70,13 +72,13 @@ def main() -> None:
 
 
 def _row(asset: Asset) -> tuple[str, ...]:
-    """Name, MB to download and to keep, licence, presence in the cache, wheels."""
+    """Name, MB to download and to keep, presence in the cache, licence, wheels."""
     packaged = asset.packaged
     sizes = (f"{size / 1e6:6.1f}" for size in (packaged.download_size, packaged.size))
     here = "yes" if is_cached(packaged) else "optional" if asset.optional else "no"
     first, *others = packaged.wheels
     source = first.requirement + (f" and {len(others)} more" if others else "")
-    return asset.name, *sizes, packaged.licence, here, source
+    return asset.name, *sizes, here, packaged.licence, source
 
 
 if __name__ == "__main__":

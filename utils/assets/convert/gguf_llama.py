@@ -1,6 +1,6 @@
 """A Llama model in GGUF -> LlamaForCausalLM in fp32 and its tokenizer.
 
-transformers reads GGUF too, in half a minute each time, and does not save what it read.
+transformers reads GGUF too, slowly each time, and does not save what it read.
 """
 
 from collections.abc import Mapping
@@ -11,6 +11,7 @@ from utils.assets.convert import checkpoint
 
 if TYPE_CHECKING:
     import numpy as np
+    from gguf import GGUFReader
     from transformers import LlamaConfig
 
 NAMES = {  # llama.cpp's names -> those of LlamaForCausalLM
@@ -29,30 +30,57 @@ NAMES = {  # llama.cpp's names -> those of LlamaForCausalLM
     "ffn_down": "mlp.down_proj",
 }
 
+SETTINGS = {  # names in the file -> those of LlamaConfig
+    "vocab_size": "vocab_size",
+    "context_length": "max_position_embeddings",
+    "embedding_length": "hidden_size",
+    "feed_forward_length": "intermediate_size",
+    "block_count": "num_hidden_layers",
+    "attention.head_count": "num_attention_heads",
+    "attention.head_count_kv": "num_key_value_heads",
+    "attention.layer_norm_rms_epsilon": "rms_norm_eps",
+}
+SPECIAL_TOKENS = {"bos": "bos", "eos": "eos", "pad": "padding"}
+
 
 def convert(files: Mapping[str, Path], target: Path) -> None:
-    from transformers import AutoConfig, AutoTokenizer, GenerationConfig, LlamaForCausalLM
+    from gguf import GGUFReader
+    from transformers import AutoTokenizer, GenerationConfig, LlamaForCausalLM
 
     (path,) = files.values()
-    config = AutoConfig.from_pretrained(path.parent, gguf_file=path.name)
-    config.architectures = [LlamaForCausalLM.__name__]
-    weights = _weights(path, config)
+    reader = GGUFReader(path)
+    config = _config(reader)
     tokenizer = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name)
     generation = GenerationConfig(
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
+        bos_token_id=config.bos_token_id,
+        eos_token_id=config.eos_token_id,
+        pad_token_id=config.pad_token_id,
     )
+    weights = _weights(reader, config)
     checkpoint.save(LlamaForCausalLM, config, weights, target, generation=generation)
     tokenizer.save_pretrained(target)
 
 
-def _weights(path: Path, config: "LlamaConfig") -> dict[str, "np.ndarray"]:
-    from gguf import GGUFReader, dequantize
+def _config(reader: "GGUFReader") -> "LlamaConfig":
+    from transformers import LlamaConfig
+
+    values = {name: field.contents() for name, field in reader.fields.items() if "llama" in name}
+    settings = {setting: values[f"llama.{name}"] for name, setting in SETTINGS.items()}
+    special = {
+        f"{token}_token_id": reader.fields[f"tokenizer.ggml.{name}_token_id"].contents()
+        for token, name in SPECIAL_TOKENS.items()
+    }
+    rope = {"rope_type": "default", "rope_theta": values["llama.rope.freq_base"]}
+    is_tied = all(tensor.name != "output.weight" for tensor in reader.tensors)
+    return LlamaConfig(**settings, **special, rope_parameters=rope, tie_word_embeddings=is_tied)
+
+
+def _weights(reader: "GGUFReader", config: "LlamaConfig") -> dict[str, "np.ndarray"]:
+    from gguf import dequantize
 
     heads = {"attn_q": config.num_attention_heads, "attn_k": config.num_key_value_heads}
     weights = {}
-    for tensor in GGUFReader(path).tensors:
+    for tensor in reader.tensors:
         parts = tensor.name.split(".")
         weight = dequantize(tensor.data, tensor.tensor_type)
         if parts[-2] in heads:
