@@ -216,6 +216,22 @@ def test_killed_while_converting(
     assert index.downloads == 2
 
 
+def test_two_processes_convert_once(write_catalog: WriteCatalog, index: PackageIndex) -> None:
+    command = [sys.executable, "-c", FETCH_GREETING, str(write_catalog())]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    index.may_finish.clear()
+    processes = [
+        subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    index.may_finish.set()
+    outputs = [process.communicate(timeout=60)[0].splitlines() for process in processes]
+    assert outputs[0][-1] == outputs[1][-1]
+    assert (Path(outputs[0][-1]) / "model.safetensors").exists()
+    assert sum(line.startswith("Converting") for lines in outputs for line in lines) == 1
+    assert index.downloads == 2
+
+
 def test_a_conversion_says_what_it_does(
     catalog: Catalog, capsys: pytest.CaptureFixture[str]
 ) -> None:

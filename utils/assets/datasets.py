@@ -76,10 +76,11 @@ def _packaged_card(asset: Asset) -> list[str]:
     packaged = asset.packaged
     rows = ", ".join(f"{split} {size:,}" for split, size in asset.splits.items())
     wheels = ", ".join(f"`{wheel.requirement}`" for wheel in packaged.wheels)
+    plural = "s" * (len(packaged.wheels) > 1)
     return [
         f"**{packaged.title}**",
         "",
-        f"- Source: {packaged.source}, in the wheel {wheels}",
+        f"- Source: {packaged.source}, in the wheel{plural} {wheels}",
         f"- Licence: {packaged.licence}",
         f"- Rows: {rows}",
         f"- Columns, here as on the hub: {', '.join(f'`{column}`' for column in asset.columns)}",

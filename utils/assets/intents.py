@@ -5,8 +5,6 @@ hassil parses them; the values of open slots come from `intent_fillers.toml`. Ev
 from a seeded generator, so that the same files give the same rows.
 """
 
-from __future__ import annotations
-
 import json
 import re
 import tomllib
@@ -17,11 +15,10 @@ from functools import cache
 from itertools import islice
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from hassil.expression import Expression, ListReference
-    from hassil.intents import IntentData, Intents
+from hassil import expression as kinds
+from hassil.intents import IntentData, Intents, RangeSlotList, TextSlotList
 
 LANGUAGES = ("en", "de", "fr", "it")
 FILLERS = Path(__file__).with_name("intent_fillers.toml")
@@ -102,10 +99,8 @@ class Sampler:
     """Draws commands from the templates of one language."""
 
     def __init__(self, language: str, grammar: dict[str, Any]) -> None:
-        from hassil.intents import Intents
-
         self.language = language
-        self.intents: Intents = Intents.from_dict(grammar)
+        self.intents = Intents.from_dict(grammar)
         self.random = Random(language)
 
     def commands(self) -> Iterator[Command]:
@@ -129,10 +124,8 @@ class Sampler:
             pieces = self._expand(expression, block)
             yield Command(self.language, intent, name, _tidy(pieces))
 
-    def _expand(self, expression: Expression, block: IntentData) -> list[Piece]:
+    def _expand(self, expression: kinds.Expression, block: IntentData) -> list[Piece]:
         """One of the texts that an expression allows."""
-        from hassil import expression as kinds
-
         match expression:
             case kinds.TextChunk():
                 return [Piece(expression.original_text)]
@@ -149,10 +142,8 @@ class Sampler:
                 items = expression.items
         return [piece for item in items for piece in self._expand(item, block)]
 
-    def _fill(self, reference: ListReference, block: IntentData) -> Piece:
+    def _fill(self, reference: kinds.ListReference, block: IntentData) -> Piece:
         """A value for a slot: a number, one of the grammar's words, or one of our fillers."""
-        from hassil.intents import RangeSlotList, TextSlotList
-
         name, slot = reference.list_name, reference.slot_name
         values = (self.intents.slot_lists | block.slot_lists).get(name)
         if isinstance(values, RangeSlotList):

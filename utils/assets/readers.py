@@ -9,8 +9,6 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from utils.assets.intents import LANGUAGES, read_commands
-
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
 
@@ -152,6 +150,8 @@ def read_conversations(folder: Path) -> Dataset:
 def read_intents(folder: Path) -> Dataset:
     """Commands to a smart home with their intent and slots (IOB2); see `utils.assets.intents`."""
     from datasets import ClassLabel, Dataset, Features, List, Value
+
+    from utils.assets.intents import LANGUAGES, read_commands
 
     commands = read_commands(folder)
     slots = sorted({tag[2:] for command in commands for tag in command.tags if tag != "O"})
