@@ -25,7 +25,7 @@ test: lint unit nbval  ## Check everything: lint, unit tests, notebooks
 unit: $(INSTALLED)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n2 --dist loadfile --cov --cov-fail-under=90
 
-nbval: $(INSTALLED)
+nbval: assets
 	OMP_NUM_THREADS=2 $(BIN)/python -m pytest -n0 --nbval-lax --nbval-current-env notebooks
 
 lint: $(INSTALLED)  ## Check style of code and notebooks
