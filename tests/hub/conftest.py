@@ -85,7 +85,8 @@ def hub(repositories: dict[str, Repository]) -> Hub:
 @pytest.fixture
 def client(hub: Hub, tmp_path: Path) -> Iterator[Client]:
     (tmp_path / "sitecustomize.py").write_text(SITECUSTOMIZE.format(log=str(tmp_path / "hosts")))
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
+    settings = ("HF_", "HUGGING_FACE_", "TRANSFORMERS_")
+    inherited = {name: os.environ[name] for name in os.environ if not name.startswith(settings)}
     with serve(hub) as url:
         yield Client(
             tmp_path,
@@ -93,7 +94,8 @@ def client(hub: Hub, tmp_path: Path) -> Iterator[Client]:
             | {
                 "HF_ENDPOINT": url,
                 "HF_HOME": str(tmp_path / "hf"),
-                **dict.fromkeys(("OMP_NUM_THREADS", "NUMBA_NUM_THREADS"), "1"),
+                "NO_PROXY": "127.0.0.1",
+                "OMP_NUM_THREADS": "1",
                 "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)]),
             },
         )

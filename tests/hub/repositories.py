@@ -1,4 +1,8 @@
-"""What the loopback hub serves under the ids of the catalogue: one line for each id."""
+"""What the loopback hub serves: one line for each id in the catalogue.
+
+A model is a small config and a tokenizer; a data set is a few rows with the columns and label names
+that it has on the hub. `test_chapters.py` names the chapters that run on them.
+"""
 
 from collections.abc import Callable
 

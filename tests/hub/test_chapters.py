@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from nbformat import NotebookNode
 
 from hub.conftest import ROOT, Client
 from hub.server import Hub
@@ -42,3 +43,10 @@ def test_a_chapter_reaches_its_closing_table(
     assert (summary["chapter"], summary["assets"], summary["scale"]) == (chapter, "hub", "small")
     assert {id for id, _ in hub.asked} == {load_catalog().find(name).hub.id for name in names}
     assert client.hosts == {"127.0.0.1"}
+    assert "LOAD REPORT" not in errors(executed), "a head that is left over is no news"
+
+
+def errors(notebook: NotebookNode) -> str:
+    """What its cells wrote to stderr."""
+    outputs = (output for cell in notebook.cells for output in cell.get("outputs", []))
+    return "".join(output.text for output in outputs if output.get("name") == "stderr")
