@@ -11,7 +11,8 @@ STANDARD_METADATA = {
 }
 AUTHORS_METADATA = ("description",)
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
-PAPERMILL_TAGS = ("injected-parameters", "papermill-error-cell-tag")
+ERROR_TAG = "papermill-error-cell-tag"
+PAPERMILL_TAGS = ("injected-parameters", ERROR_TAG)
 
 
 def clean(notebook: NotebookNode) -> None:

@@ -59,9 +59,14 @@ def read(path: Path) -> NotebookNode:
 
 def write(notebook: NotebookNode, path: Path) -> None:
     """Write `notebook` in the format that is committed; the file changes at once or not at all."""
+    write_text(nbformat.writes(notebook) + "\n", path)
+
+
+def write_text(text: str, path: Path) -> None:
+    """Write `text`; the file changes at once or not at all."""
     partial = path.with_name(f".{path.name}.part")
     try:
-        partial.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")
+        partial.write_text(text, encoding="utf-8")
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)

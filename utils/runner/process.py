@@ -1,7 +1,8 @@
 """Execute one notebook in a process of its own, so that it can be stopped with all it started.
 
 The runner starts a worker, the worker runs papermill, papermill starts the kernel. The worker sends
-a `Cell` when a cell begins and, as its last act, a `Failure` or None.
+a `Cell` when a cell begins and, as its last act, a `Failure` or None. A worker whose runner is gone
+stops its kernel and ends.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable
@@ -35,6 +37,7 @@ class Job:
         folder: the working folder of the kernel.
         root: the project's folder, from which the kernel imports `utils`.
         parameters: what papermill injects; nothing is injected if it is empty.
+        threads: how many the libraries may use, unless OMP_NUM_THREADS says it; None: all cores.
     """
 
     source: Path
@@ -42,6 +45,7 @@ class Job:
     folder: Path
     root: Path
     parameters: dict[str, Any] = field(default_factory=dict)
+    threads: int | None = None
 
     @property
     def log(self) -> Path:
@@ -149,12 +153,23 @@ def _work(job: Job, events: Connection) -> None:
     """The worker: SIGTERM ends it through papermill, which shuts the kernel down."""
     signal.signal(signal.SIGINT, lambda *_: None)  # Ctrl-C reaches all; the runner decides
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+    threading.Thread(target=_end_with_runner, daemon=True).start()
     with job.log.open("wb") as log:
         for stream in (sys.stdout, sys.stderr):
             os.dup2(log.fileno(), stream.fileno())
     path = (str(job.root), os.environ.get("PYTHONPATH"))
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, path))
+    if job.threads:
+        os.environ.setdefault("OMP_NUM_THREADS", str(job.threads))
     events.send(run_papermill(job, events.send))
+
+
+def _end_with_runner() -> None:
+    """Once the runner is gone, killed perhaps, stop this worker as if it had asked for that."""
+    runner = multiprocessing.parent_process()
+    if runner:
+        runner.join()
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _follow(events: Connection, timeout: float, watch: Watch) -> Failure | None:

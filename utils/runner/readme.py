@@ -7,7 +7,8 @@ from nbformat import NotebookNode
 from utils.chapter import read_summary
 from utils.notebooks.files import NotebookError, find, read, title
 from utils.notebooks.generated import badges
-from utils.runner.outcomes import headline, headline_cells
+from utils.runner.executions import headline, results_of
+from utils.runner.outcomes import headline_cells
 
 BEGIN, END = "<!-- chapters -->", "<!-- /chapters -->"
 COLUMNS = ("Notebook", "What you build", "Seconds", "Headline result", "Here", "Book", "Open")
@@ -39,7 +40,7 @@ def _row(notebook: NotebookNode, path: Path, root: Path) -> tuple[str, ...]:
         f"[{title(notebook)}]({path.relative_to(root).as_posix()})",
         notebook.metadata.get("description", ""),
         f"{summary['seconds']:.0f}" if summary else "",
-        *headline_cells(headline(notebook)),
+        *headline_cells(headline(results_of(notebook))),
         badges(path, root),
     )
 

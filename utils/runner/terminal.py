@@ -61,8 +61,9 @@ class NotebookLine:
     def close(self, outcome: Outcome) -> None:
         """Show how the notebook went."""
         self.progress.remove_task(self._task)
+        prefix = "done before, " if outcome.kept else ""
         verdict = "failed" if outcome.failure else "ok"
-        self._print(f"{self.label}: {verdict} in {outcome.seconds:.0f} s")
+        self._print(f"{self.label}: {prefix}{verdict} in {outcome.seconds:.0f} s")
         for line in explain(outcome.failure) if outcome.failure else ():
             self._print(Text("    ").append(line))
 
