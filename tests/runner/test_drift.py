@@ -72,7 +72,7 @@ def test_seconds_may_vary_more() -> None:
 
 
 def test_a_failure_is_said_and_is_no_value_to_compare_with() -> None:
-    failed = {"failure": "ValueError: no\nmore", "device": ""}
+    failed = {"failure": "ValueError: no", "device": ""}
     history = [line(1, 60.0, "seconds"), line(2, 3.0, "seconds", **failed)]
     assert list(findings(history)) == ["02_tiny at packaged/small failed: ValueError: no"]
     mended = [*history, line(3, 61.0, "seconds")]

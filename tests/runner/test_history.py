@@ -48,6 +48,13 @@ def test_a_line_says_all_that_a_reader_needs(project: Path, file: Path) -> None:
     assert accuracy == common | {"metric": "accuracy", "value": 0.87, "low": 0.8, "high": 0.95}
 
 
+def test_of_a_failure_one_short_line_is_kept(project: Path, file: Path) -> None:
+    history.add(execution(failure="RuntimeError: keys " + "w" * 500 + "\nmore"), project)
+    assert {line.failure for line in history.read(project)[0]} == {
+        "RuntimeError: keys " + "w" * 181
+    }
+
+
 def test_expected_ranges_hold_at_the_default_dials_only(project: Path, file: Path) -> None:
     history.add(execution(scale="full"), project)
     lines, _ = history.read(project)

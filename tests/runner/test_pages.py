@@ -76,6 +76,13 @@ def test_nothing_is_loaded_from_hosts(html: str) -> None:
     assert "example.org" not in str(page)
 
 
+def test_styles_and_what_lies_in_removed_tags_survive_or_go_as_a_whole() -> None:
+    video = '<video src="https://a.example.org/v"><source src="https://b.example.org/v"></video>'
+    page = shown(output(text_html=f"{video}<style>p > a {{color: red}}</style>"))
+    assert "example.org" not in str(page)
+    assert "p > a {color: red}" in str(page)
+
+
 def test_pictures_from_hosts_become_links() -> None:
     badge = "[![Open in Colab](https://example.org/badge.svg)](https://example.org/colab)"
     page = shown(new_markdown_cell(f"{badge} and ![a plot](https://example.org/plot.png)"))

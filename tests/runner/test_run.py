@@ -54,6 +54,12 @@ def pids(project: Path) -> list[int]:
     return json.loads(path.read_text()) if path.exists() and path.stat().st_size else []
 
 
+def wait_for_pids(project: Path) -> None:
+    deadline = time.monotonic() + 60
+    while not pids(project) and time.monotonic() < deadline:
+        time.sleep(0.1)
+
+
 def assert_nothing_is_left(project: Path) -> None:
     assert len(pids(project)) == 3, "it was stopped before it began"
     assert not any(map(is_running, pids(project)))
@@ -141,15 +147,27 @@ def test_timeout_ends_the_kernel_and_its_children(hanging: Path) -> None:
 def test_interrupt_leaves_no_process_and_no_file(hanging: Path, sent: signal.Signals) -> None:
     command = [sys.executable, "-m", "utils.runner", "run"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as runner:
-        deadline = time.monotonic() + 60
-        while not pids(hanging) and time.monotonic() < deadline:
-            time.sleep(0.1)
+        wait_for_pids(hanging)
         runner.send_signal(sent)
         output, _ = runner.communicate(timeout=60)
     assert runner.returncode == 130
     assert "headline result" in output
     assert executed_files(hanging) == []
     assert_nothing_is_left(hanging)
+
+
+def test_a_killed_runner_takes_its_kernel_with_it(hanging: Path) -> None:
+    command = [sys.executable, "-m", "utils.runner", "run"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as runner:
+        wait_for_pids(hanging)
+        runner.kill()
+    deadline = time.monotonic() + 30
+    kernel, worker, _ = pids(hanging)
+    while any(map(is_running, (kernel, worker))) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not is_running(worker)
+    assert not is_running(kernel)
+    assert executed_files(hanging) == []
 
 
 def test_kernel_is_this_pythons_whatever_kernelspecs_exist(

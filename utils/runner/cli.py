@@ -58,8 +58,8 @@ def run(
         if assets is Assets.packaged:
             _fetch_assets(paths)
         try:
-            action = Run(root, dials, timeout, resume, threads_per_job(jobs))
-            _execute_all(paths, action, jobs)
+            jobs = min(jobs, len(paths))
+            _execute_all(paths, Run(root, dials, timeout, resume, threads_per_job(jobs)), jobs)
         finally:
             write_results(root)
 

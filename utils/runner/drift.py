@@ -86,7 +86,7 @@ def findings(history: list[Line]) -> Iterator[str]:
 def _finding(series: Series) -> Iterator[str]:
     last, subject = series.last, f"{series.last.notebook} at {series.last.dials}"
     if last.metric == SECONDS and last.failure:
-        yield f"{subject} failed: {last.failure.splitlines()[0]}"
+        yield f"{subject} failed: {last.failure}"
     elif series.drifted and last.metric == SECONDS:
         yield f"{subject} took {last.value:.0f} s, {_expectation(series)}."
     elif series.drifted:

@@ -19,6 +19,7 @@ from utils.runner.executions import Execution
 from utils.runner.provenance import Dials
 
 SECONDS = "seconds"  # the metric that every execution has
+REASON = 200  # characters of the first line of a failure: some list all weights of a model
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Line:
         value: the measured value.
         low, high: the expected range; None where none was promised, as at dials other than the
             default ones.
-        failure: why the execution failed; empty if it did not.
+        failure: why the execution failed, in one line; empty if it did not.
         device: where it ran; empty if it failed before its closing table.
         commit, modified, sources, assets, scale, versions: see `provenance.Provenance`.
     """
@@ -73,6 +74,7 @@ def lines_of(execution: Execution) -> Iterator[Line]:
     common = execution.to_dict()
     common["value"] = common.pop("seconds")
     del common["results"]
+    common["failure"] = common["failure"].partition("\n")[0][:REASON]
     yield Line(metric=SECONDS, low=None, high=None, **common)
     promised = execution.stamp.provenance.dials == Dials()
     for result in execution.results:

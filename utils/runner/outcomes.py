@@ -85,20 +85,20 @@ class Run:
         """
         target = executed_file(path, self.root, self.dials)
         provenance = provenance_of(path, self.root, self.dials)
-        if self.resume and (done := _done(target, provenance)):
+        if self.resume and (done := done_before(target, provenance)):
             history.add(done, self.root)
             return Outcome(path.stem, done.stamp.seconds, headline(done.results), None, kept=True)
         target.unlink(missing_ok=True)
-        return self._execute(path, target, provenance, watch)
+        return self._run(path, target, provenance, watch)
 
-    def _execute(self, path: Path, target: Path, provenance: Provenance, watch: Watch) -> Outcome:
+    def _run(self, path: Path, target: Path, provenance: Provenance, watch: Watch) -> Outcome:
         began = now()
         with _scratch(self.root) as scratch:
             output = scratch / path.name
             job = Job(path, output, path.parent, self.root, asdict(self.dials), self.threads)
             outcome, executed = _execute(job, self.timeout, watch)
-        reason = outcome.failure.reason if outcome.failure else ""
         name, seconds = name_of(path, self.root), round(outcome.seconds, 1)
+        reason = outcome.failure.reason if outcome.failure else ""
         executed = executed or _without_outputs(path)
         put_stamp(executed, Stamp(name, began, seconds, reason, provenance))
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -132,6 +132,14 @@ class Refresh:
                 clean(executed)
                 write(executed, path)
         return outcome
+
+
+def done_before(target: Path, provenance: Provenance) -> Execution | None:
+    """The execution in `target` if it went well and depended on the same."""
+    execution, _ = read_execution(target) or (None, None)
+    if execution and not execution.stamp.failure and execution.stamp.provenance == provenance:
+        return execution
+    return None
 
 
 def prepared(notebook: NotebookNode, path: Path, root: Path) -> NotebookNode:
@@ -168,14 +176,6 @@ def _written(path: Path) -> NotebookNode | None:
         return read(path)
     except (FileNotFoundError, NotebookError):
         return None
-
-
-def _done(target: Path, provenance: Provenance) -> Execution | None:
-    """The execution in `target` if it went well and nothing that it depends on has changed."""
-    execution, _ = read_execution(target) or (None, None)
-    if execution and not execution.stamp.failure and execution.stamp.provenance == provenance:
-        return execution
-    return None
 
 
 def _without_outputs(path: Path) -> NotebookNode:

@@ -29,6 +29,10 @@ def available_cores() -> int:
     return os.cpu_count() or 1
 
 
+class StoppedError(Exception):
+    """Ends a notebook because the run as a whole ends; nobody sees it."""
+
+
 class Schedule:
     """Executes notebooks, `jobs` at a time.
 
@@ -45,10 +49,12 @@ class Schedule:
 
     def execute(self, paths: Sequence[Path]) -> None:
         """Execute `paths`; if this is interrupted, nothing of it runs on when it raises."""
-        labels = (f"[{number}/{len(paths)}] {path.stem}" for number, path in enumerate(paths, 1))
         with ThreadPoolExecutor(self.jobs) as pool:
             try:
-                running = list(map(pool.submit, [self._execute] * len(paths), paths, labels))
+                running = [
+                    pool.submit(self._execute, path, f"[{number}/{len(paths)}] {path.stem}")
+                    for number, path in enumerate(paths, start=1)
+                ]
                 for ended in as_completed(running):
                     ended.result()
             finally:
@@ -60,7 +66,7 @@ class Schedule:
 
         def watch(cell: Cell | None) -> None:
             if self._stopped.is_set():
-                raise InterruptedError(f"{path.stem} was stopped.")
+                raise StoppedError(path.stem)
             line.watch(cell)
 
         outcome = self.outcomes[path] = self.action(path, watch)

@@ -8,6 +8,7 @@ from nbconvert.filters.markdown_mistune import IPythonRenderer
 
 SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z0-9\"'(])")
 LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
+NO_PROSE = re.compile(r"[#|<]|[-*+] |\d+\. |```|\$\$")
 MARKS = re.compile(r"[*`]|(?<!\w)_|_(?!\w)")
 
 
@@ -43,7 +44,7 @@ def mathml(latex: str, display: str) -> str:
 def sentences(markdown: str) -> list[str]:
     """The sentences of the first paragraph as plain text; none if it is a heading or a list."""
     paragraph = markdown.strip().split("\n\n")[0]
-    if paragraph.startswith(("#", "|", "-", "*  ", "```", "$$", "<")):
+    if NO_PROSE.match(paragraph):
         return []
     plain = MARKS.sub("", LINK.sub(r"\1", paragraph))
     return SENTENCE_END.split(" ".join(plain.split()))

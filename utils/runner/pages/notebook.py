@@ -78,7 +78,7 @@ def body(notebook: NotebookNode, folder: Path) -> str:
 
 def thumbnail(notebook: NotebookNode) -> str:
     """The first figure, made small, as a data URL; empty if there is none."""
-    first = next((data["image/png"] for _, data in _data(notebook) if "image/png" in data), None)
+    first = next((data["image/png"] for data in _bundles(notebook) if "image/png" in data), None)
     if first is None:
         return ""
     picture = Image.open(io.BytesIO(base64.b64decode(first)))
@@ -89,7 +89,7 @@ def thumbnail(notebook: NotebookNode) -> str:
 
 
 def describe_figures(notebook: NotebookNode) -> None:
-    """Give each cell with a figure an alternative text, in place.
+    """Give each code cell the alternative text for its figures, in place.
 
     It is the first sentence after the cell. Where none follows, the last one before it serves.
     """
@@ -102,7 +102,7 @@ def describe_figures(notebook: NotebookNode) -> None:
 
 def typeset_outputs(notebook: NotebookNode) -> None:
     """Show formulas that code displayed, in place."""
-    for _, data in _data(notebook):
+    for data in _bundles(notebook):
         if "text/latex" in data and "text/html" not in data:
             data["text/html"] = mathml(data["text/latex"].strip().strip("$"), "block")
 
@@ -141,12 +141,10 @@ def _link_to(picture: Tag, soup: BeautifulSoup) -> Tag | str:
     return link
 
 
-def _data(notebook: NotebookNode) -> Iterator[tuple[NotebookNode, NotebookNode]]:
-    """All outputs that have several representations, with their cells."""
-    for cell in notebook.cells:
-        for output in cell.get("outputs", []):
-            if "data" in output:
-                yield cell, output.data
+def _bundles(notebook: NotebookNode) -> Iterator[NotebookNode]:
+    """The data by MIME type of all outputs that have any."""
+    outputs = (output for cell in notebook.cells for output in cell.get("outputs", []))
+    return (output.data for output in outputs if "data" in output)
 
 
 def _sentences(cell: NotebookNode | None) -> list[str]:

@@ -31,6 +31,7 @@ class Entry:
         result: the headline result in words, if it has one.
         status: "ok", "failed" or "missing".
         verdict: the status in words, with the seconds.
+        moment: when it was executed.
     """
 
     title: str
@@ -40,6 +41,7 @@ class Entry:
     result: str = ""
     status: str = "missing"
     verdict: str = "not executed"
+    moment: str = ""
 
 
 def build(root: Path, dials: Dials) -> Path:
@@ -100,14 +102,14 @@ def _entry(execution: Execution, notebook: NotebookNode, href: str) -> Entry:
         result=str(best or ""),
         status="failed" if failed else "ok",
         verdict=f"{'failed after' if failed else 'ok,'} {execution.stamp.seconds:.0f} s",
+        moment=_moment(execution),
     )
 
 
 def _facts(execution: Execution) -> Iterator[str]:
     """What a reader must know to judge the numbers on a page."""
     stamp = execution.stamp
-    time = datetime.fromisoformat(stamp.time)
-    yield f"Executed {time.day} {time:%B %Y, %H:%M} UTC"
+    yield f"Executed {_moment(execution)}"
     yield f"{stamp.seconds:.0f} s"
     yield str(stamp.provenance.dials)
     if execution.device:
@@ -116,6 +118,11 @@ def _facts(execution: Execution) -> Iterator[str]:
         modified = " with modifications" if stamp.provenance.modified else ""
         yield f"commit {stamp.provenance.commit[:9]}{modified}"
     yield from (f"{name} {number}" for name, number in stamp.provenance.versions.items())
+
+
+def _moment(execution: Execution) -> str:
+    time = datetime.fromisoformat(execution.stamp.time)
+    return f"{time.day} {time:%B %Y, %H:%M} UTC"
 
 
 def _summary(entries: Iterable[Entry], dials: Dials) -> str:
