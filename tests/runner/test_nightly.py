@@ -159,9 +159,12 @@ def test_what_a_failed_notebook_measured_is_in_history_and_report(
         "articles/trees at packaged/small on CPU",
     ]
     assert [image["alt"] for image in report("img")] == [
-        "seconds, accuracy: values over time",
-        "seconds, loss: values over time",
-        "seconds, accuracy: values over time",
+        "seconds over time",
+        "accuracy over time",
+        "seconds over time",
+        "loss over time",
+        "seconds over time",
+        "accuracy over time",
     ]
     assert {line.metric for line in history.read(root)[0]} == {"seconds", "accuracy", "loss"}
 

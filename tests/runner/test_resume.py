@@ -21,6 +21,7 @@ from utils.runner.outcomes import done_before
 from utils.runner.provenance import LIBRARIES, Dials, provenance_of
 
 KILLS = 10
+BEGIN = 'import time\nopen("began", "a").write("x")\ntime.sleep(0.3)'
 COMMAND = [sys.executable, "-m", "utils.runner", "run", "--resume", "--jobs", "2"]
 
 
@@ -42,16 +43,19 @@ def history_keys(project: Path) -> list[tuple[str, str, str]]:
 
 
 def test_ten_kills_leave_nothing_half_done(project: Path) -> None:
-    names = [f"{number:02d}_tiny" for number in range(1, 9)]
+    names = [f"{number:02d}_tiny" for number in range(1, 13)]
     for name in names:
-        add(project, name, tiny("import time\ntime.sleep(0.3)"))
-    moments = random.Random(1)
+        add(project, name, tiny(BEGIN))
+    chance = random.Random(1)
     before: dict[str, str] = {}
+    cut_off = 0
     for _ in range(KILLS):
-        family = kill_after(moments.uniform(1, 5.5))
+        family = kill_runner(project / "notebooks" / "began", chance.uniform(0, 1.2))
         assert not psutil.wait_procs(family, timeout=20)[1], "kernels outlive the runner"
         assert before.items() <= times(project).items(), "what was done is lost or done again"
         before = times(project)
+        cut_off += bool(list((project / "build").glob(".running-*")))
+    assert cut_off, "no kill hit a running notebook"
 
     result = resume("--jobs", "2")
 
@@ -67,11 +71,15 @@ def test_ten_kills_leave_nothing_half_done(project: Path) -> None:
     assert {entry["notebook"]: entry["time"] for entry in entries} == after
 
 
-def kill_after(seconds: float) -> list[psutil.Process]:
-    """Start the runner and kill it; the processes that it had started."""
+def kill_runner(began: Path, pause: float) -> list[psutil.Process]:
+    """Start the runner; kill it `pause` seconds after a notebook began. What it had started."""
+    size = len(began.read_bytes()) if began.exists() else 0
     with subprocess.Popen(COMMAND, stdout=subprocess.DEVNULL) as runner:
-        time.sleep(seconds)
-        family = psutil.Process(runner.pid).children(recursive=True)
+        while runner.poll() is None and not (began.exists() and began.stat().st_size > size):
+            time.sleep(0.02)
+        time.sleep(pause)
+        ended = runner.poll() is not None
+        family = [] if ended else psutil.Process(runner.pid).children(recursive=True)
         runner.kill()
     return family
 

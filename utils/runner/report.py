@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import base64
 import io
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
 from pathlib import Path
 
-from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 
@@ -22,19 +20,17 @@ from utils.runner.drift import Series, findings, series_of
 from utils.runner.executions import name_of
 from utils.runner.pages.templates import render
 
-COLUMNS = 2
 PANEL = (3.5, 2.0)  # inches
 HALF_A_DAY = timedelta(hours=12)
 BLUE, ALARM = PALETTE[0], PALETTE[3]
 
 
 @dataclass(frozen=True)
-class Section:
-    """One notebook at its dials on one kind of device, with its figure as a data URL."""
+class Panel:
+    """One metric over time, as a data URL."""
 
-    heading: str
+    metric: str
     figure: str
-    alt: str
 
 
 def build(root: Path) -> tuple[list[str], Path]:
@@ -64,16 +60,10 @@ def build(root: Path) -> tuple[list[str], Path]:
     return [*complaints, *found, *nothing], page
 
 
-def plot_series(series: Sequence[Series]) -> Figure:
-    """One panel for each metric: its values over time, where it should lie, a drift marked."""
-    rows = math.ceil(len(series) / COLUMNS)
-    fig = Figure(figsize=(COLUMNS * PANEL[0], rows * PANEL[1]), layout="constrained")
-    for number, metric in enumerate(series, start=1):
-        _draw(fig.add_subplot(rows, COLUMNS, number), metric)
-    return fig
-
-
-def _draw(ax: Axes, series: Series) -> None:
+def plot_series(series: Series) -> Figure:
+    """One metric over time, where its last value should lie, and a drift marked."""
+    fig = Figure(figsize=PANEL, layout="constrained")
+    ax = fig.add_subplot()
     times = [datetime.fromisoformat(line.time) for line in series.lines]
     ax.plot(times, [line.value for line in series.lines], color=BLUE, marker="o", markersize=3)
     if series.interval:
@@ -85,21 +75,22 @@ def _draw(ax: Axes, series: Series) -> None:
     locator = AutoDateLocator(minticks=2, maxticks=6)
     ax.xaxis.set_major_locator(locator)
     ax.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+    return fig
 
 
-def _sections(series: Sequence[Series]) -> list[Section]:
+def _sections(series: Sequence[Series]) -> list[tuple[str, list[Panel]]]:
+    """Headings with their panels: one for each notebook, dials and device."""
     ordered = sorted(series, key=_heading)  # stable: metrics stay as the notebook reports them
-    return [_section(heading, list(group)) for heading, group in groupby(ordered, key=_heading)]
+    return [(heading, list(map(_panel, group))) for heading, group in groupby(ordered, _heading)]
+
+
+def _panel(series: Series) -> Panel:
+    return Panel(series.last.metric, _data_url(plot_series(series)))
 
 
 def _heading(series: Series) -> str:
     last = series.last
     return f"{last.notebook} at {last.dials} on {last.device_kind or 'an unknown device'}"
-
-
-def _section(heading: str, series: list[Series]) -> Section:
-    names = ", ".join(metric.last.metric for metric in series)
-    return Section(heading, _data_url(plot_series(series)), f"{names}: values over time")
 
 
 def _data_url(figure: Figure) -> str:
