@@ -121,7 +121,12 @@ def test_the_setup_cell_is_left_out() -> None:
     ("before", "after", "text"),
     [
         ("Words.", "Accuracy is 0.9 at `lr=0.1`. More.", "Accuracy is 0.9 at lr=0.1."),
-        ("Look at **this**. The plot shows it.", "## Next\n\nTopic.", "The plot shows it."),
+        (
+            "### Title\n\nLook at **this**. The plot shows it.",
+            "## Next\n\nTopic.",
+            "The plot shows it.",
+        ),
+        ("Words. See it fall.", "", "See it fall."),
         ("## Title", "A [link](x.md) to a_b here", "A link to a_b here"),
     ],
 )
@@ -133,4 +138,4 @@ def test_figures_are_described_by_the_words_beside_them(before, after, text) -> 
 
 @pytest.mark.parametrize("markdown", ["# Title", "| a | b |", "```\ncode\n```", "", "$$x$$"])
 def test_headings_tables_and_code_are_no_sentences(markdown: str) -> None:
-    assert [sentence for sentence in sentences(markdown) if sentence] == []
+    assert sentences(markdown) == []

@@ -8,7 +8,7 @@ from nbconvert.filters.markdown_mistune import IPythonRenderer
 
 SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z0-9\"'(])")
 LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
-NO_PROSE = re.compile(r"[#|<]|[-*+] |\d+\. |```|\$\$")
+NO_PROSE = re.compile(r"[#|<]|[-*+] |\d+\. |```|\$\$|$")
 MARKS = re.compile(r"[*`]|(?<!\w)_|_(?!\w)")
 
 
@@ -41,9 +41,8 @@ def mathml(latex: str, display: str) -> str:
         return f"<code>{escape(latex.strip())}</code>"
 
 
-def sentences(markdown: str) -> list[str]:
-    """The sentences of the first paragraph as plain text; none if it is a heading or a list."""
-    paragraph = markdown.strip().split("\n\n")[0]
+def sentences(paragraph: str) -> list[str]:
+    """The sentences of a paragraph as plain text; none in a heading, list, table or code."""
     if NO_PROSE.match(paragraph):
         return []
     plain = MARKS.sub("", LINK.sub(r"\1", paragraph))

@@ -95,7 +95,8 @@ def describe_figures(notebook: NotebookNode) -> None:
     """
     padded = [None, *notebook.cells, None]
     for before, cell, after in zip(padded, notebook.cells, padded[2:], strict=False):
-        following, preceding = _sentences(after)[:1], _sentences(before)[-1:]
+        following = sentences(_paragraphs(after)[0])[:1]
+        preceding = sentences(_paragraphs(before)[-1])[-1:]
         if cell.cell_type == "code" and (text := following or preceding):
             cell.metadata["alt"] = text[0]
 
@@ -147,5 +148,7 @@ def _bundles(notebook: NotebookNode) -> Iterator[NotebookNode]:
     return (output.data for output in outputs if "data" in output)
 
 
-def _sentences(cell: NotebookNode | None) -> list[str]:
-    return sentences(cell.source) if cell and cell.cell_type == "markdown" else []
+def _paragraphs(cell: NotebookNode | None) -> list[str]:
+    """The paragraphs of a markdown cell; an empty one where there is none."""
+    source = cell.source if cell and cell.cell_type == "markdown" else ""
+    return source.strip().split("\n\n")
