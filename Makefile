@@ -9,23 +9,36 @@ CHAPTERS ?=
 ASSETS ?= packaged
 SCALE ?= small
 BENCH ?=
+JOBS ?= 1
+RESUME ?=
+RUN_OPTIONS = --assets $(ASSETS) --scale $(SCALE) --jobs $(JOBS) $(if $(RESUME),--resume)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test unit nbval lint assets lab notebooks bench clean
+.PHONY: help run pages report nightly test unit nbval lint assets lab notebooks bench clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@echo '  Choose with CHAPTERS="2 3"  SCALE=small|full  ASSETS=packaged|hub  BENCH=name  PYTHON=python3.11'
+	@echo '  Choose with CHAPTERS="2 3"  SCALE=small|full  ASSETS=packaged|hub  JOBS=2  RESUME=1'
+	@echo '              BENCH=name  PYTHON=python3.11'
 
 run: $(INSTALLED)  ## Run the notebooks, all or CHAPTERS="2 3"
-	$(BIN)/python -m utils.runner run $(CHAPTERS) --assets $(ASSETS) --scale $(SCALE)
+	$(BIN)/python -m utils.runner run $(CHAPTERS) $(RUN_OPTIONS)
+
+pages: $(INSTALLED)  ## Build HTML pages from what was run
+	$(BIN)/python -m utils.runner pages --assets $(ASSETS) --scale $(SCALE)
+
+report: $(INSTALLED)  ## Draw the history of all runs and say what drifted
+	$(BIN)/python -m utils.runner report
+
+nightly: $(INSTALLED)  ## Run all notebooks, build pages and report
+	$(BIN)/python -m utils.runner nightly $(RUN_OPTIONS)
 
 test: lint unit nbval  ## Check everything: lint, unit tests, notebooks
 
 unit: $(INSTALLED)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n2 --dist loadfile --cov --cov-fail-under=90
 
-nbval: $(INSTALLED)
+nbval: assets
 	OMP_NUM_THREADS=2 $(BIN)/python -m pytest -n0 --nbval-lax --nbval-current-env notebooks
 
 lint: $(INSTALLED)  ## Check style of code and notebooks

@@ -207,8 +207,17 @@ class TestReport:
 
     @pytest.mark.parametrize(
         ("value", "text"),
-        [(3882, "3,882"), (0.92251, "0.923"), (14.4677, "14.5"), (2e-5, "2.0e-05"), (0.0, "0.000")]
-        + [(1234.5, "1,234.5"), ("5 to 10", "5 to 10"), (None, ""), (True, "True")],
+        [
+            (3882, "3,882"),
+            (0.92251, "0.923"),
+            (14.4677, "14.5"),
+            (1234.5, "1,234.5"),
+            (2e-5, "2.0e-05"),
+            (0.0, "0.000"),
+            ("5 to 10", "5 to 10"),
+            (None, ""),
+            (True, "True"),
+        ],
     )
     def test_numbers_read_well(self, value, text):
         assert format_value(value) == text

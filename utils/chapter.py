@@ -41,7 +41,8 @@ ASSETS = ("packaged", "hub")
 SCALES = ("small", "full")
 SEED = 42
 LIBRARIES = ("torch", "transformers", "datasets")
-HEADS = ("classifier.", "pre_classifier.", "score.", "qa_outputs.")
+NEW_HEADS = ("classifier.", "pre_classifier.", "score.", "qa_outputs.")
+OLD_HEADS = ("vocab_", "cls.", "lm_head.")
 ANSI_CODE = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -98,7 +99,9 @@ def format_value(value: float | int | str | None) -> str:
     return f"{value:.3f}" if abs(value) < 10 else f"{value:,.1f}"
 
 
-def start(name: str, *, assets: str = "packaged", scale: str = "small", seed: int = SEED) -> Chapter:
+def start(
+    name: str, *, assets: str = "packaged", scale: str = "small", seed: int = SEED
+) -> Chapter:
     """Open the chapter `name` (the notebook's file stem) and print versions, device and dials.
 
     Args:
@@ -166,7 +169,7 @@ class Chapter:
         return small if self.scale == "small" else full
 
     def checkpoint(self, role: str) -> str:
-        """What `from_pretrained` takes for the model in `role` (see `python -m utils.assets list`)."""
+        """What `from_pretrained` takes for the model in `role`, a name in the asset catalog."""
         from utils.assets.models import checkpoint
 
         return checkpoint(role, assets=self.assets)
@@ -198,7 +201,9 @@ class Chapter:
             self._scratch = tempfile.TemporaryDirectory(prefix=f"{self.name}-", dir=build)
         return Path(self._scratch.name)
 
-    def track(self, iterable: Iterable[T], description: str, total: int | None = None) -> Iterator[T]:
+    def track(
+        self, iterable: Iterable[T], description: str, total: int | None = None
+    ) -> Iterator[T]:
         """Iterate with a progress line that stays one line in the saved notebook."""
         total = len(iterable) if total is None else total  # type: ignore[arg-type]
         started = shown = time.perf_counter()
@@ -231,7 +236,7 @@ class Chapter:
         display(result)
         if not result.in_range and (self.assets, self.scale) == ("packaged", "small"):
             raise ResultOutOfRangeError(
-                f"{name} is {format_value(result.value)}, outside the promised range {low} to {high}: "
+                f"{name} is {format_value(result.value)}, outside the promised {low} to {high}: "
                 "find out what changed (versions, device, seed, data) before widening the range."
             )
 
@@ -366,6 +371,9 @@ def _check_dial(name: str, value: str, allowed: tuple[str, ...]) -> None:
 
 def _set_environment(assets: str) -> None:
     os.environ["HAYSTACK_TELEMETRY_ENABLED"] = "false"
+    os.environ["HF_UPDATE_DOWNLOAD_COUNTS"] = "0"  # local files need no download counter
+    if threads := os.environ.get("OMP_NUM_THREADS"):  # numba would raise torch's thread count
+        os.environ.setdefault("NUMBA_NUM_THREADS", threads)
     if assets == "packaged":
         os.environ["HF_HUB_OFFLINE"] = "1"
         return
@@ -382,19 +390,24 @@ def _quiet_libraries() -> None:
 
     transformers.utils.logging.disable_progress_bar()
     datasets.disable_progress_bars()
-    logging.getLogger("transformers.modeling_utils").addFilter(_is_no_new_head)
+    logging.getLogger("transformers.modeling_utils").addFilter(_is_no_change_of_head)
 
 
-def _is_no_new_head(record: logging.LogRecord) -> bool:
-    """Whether to let a log record pass: all but load reports that list nothing but a new head.
+def _is_no_change_of_head(record: logging.LogRecord) -> bool:
+    """Whether to let a log record pass: all but load reports on nothing but a change of heads.
 
-    A new head is expected; notebooks show it through `output_loading_info=True`.
+    A new head, in place of the one for masked words, is expected; notebooks show it through
+    `output_loading_info=True`.
     """
     message = record.getMessage()
     if "LOAD REPORT" not in message:
         return True
     rows = re.findall(r"^(\S+) +\| (\w+)", ANSI_CODE.sub("", message), flags=re.MULTILINE)[1:]
-    return not all(key.startswith(HEADS) and status == "MISSING" for key, status in rows)
+    return not all(
+        (status == "MISSING" and key.startswith(NEW_HEADS))
+        or (status == "UNEXPECTED" and key.startswith(OLD_HEADS))
+        for key, status in rows
+    )
 
 
 def _device_name(device: torch.device) -> str:

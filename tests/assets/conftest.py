@@ -10,10 +10,11 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from loopback import serve
 
 from utils.assets.catalog import Catalog
 
-from .servers import PackageIndex, serve
+from .servers import PackageIndex
 
 ROOT = Path(__file__).parents[2]
 

@@ -3,19 +3,20 @@
 import shutil
 import socket
 from collections.abc import Iterator
+from itertools import repeat
 from pathlib import Path
 
 import pytest
 from datasets import ClassLabel, Dataset, Features, Value
+from hub.server import COMMIT, Hub, RefusalError, Repository
 from huggingface_hub import constants
+from loopback import serve
 
 from utils.assets import datasets
 from utils.assets.catalog import load_catalog
 from utils.assets.datasets import load
 from utils.assets.errors import AssetError
 from utils.assets.models import checkpoint
-
-from .servers import COMMIT, ModelHub, serve
 
 ENCODER = "distilbert/distilbert-base-uncased"
 
@@ -30,9 +31,9 @@ def hub_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModelHub]:
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     """The hub, as the client knows it."""
-    hub = ModelHub()
+    hub = Hub()
     with serve(hub) as url:
         set_endpoint(monkeypatch, url)
         yield hub
@@ -66,23 +67,24 @@ def hub_card(*files: str) -> bytes:
     return "\n".join([*lines, "---", ""]).encode()
 
 
-def test_a_checkpoint_holds_what_transformers_loads(hub: ModelHub) -> None:
-    hub.repos[ENCODER] = {
+def test_a_checkpoint_holds_what_transformers_loads(hub: Hub) -> None:
+    files = {
         "config.json": b"{}",
         "model.safetensors": b"weights",
         "vocab.txt": b"[PAD]",
         "pytorch_model.bin": b"a pickle",
         "onnx/config.json": b"another format",
     }
+    hub.repositories[ENCODER] = Repository("model", files)
     folder = Path(checkpoint("encoder", "hub"))
     names = sorted(path.name for path in folder.iterdir())
     assert names == ["config.json", "model.safetensors", "vocab.txt"]
     assert (folder / "model.safetensors").read_bytes() == b"weights"
-    assert hub.revisions == ["main"]
+    assert hub.asked == [(ENCODER, "main")]
 
 
-def test_a_snapshot_serves_without_the_hub(hub: ModelHub, request: pytest.FixtureRequest) -> None:
-    hub.repos[ENCODER] = {"config.json": b"{}"}
+def test_a_snapshot_serves_without_the_hub(hub: Hub, request: pytest.FixtureRequest) -> None:
+    hub.repositories[ENCODER] = Repository("model", {"config.json": b"{}"})
     folder = checkpoint("encoder", "hub")
     request.getfixturevalue("no_hub")
     assert checkpoint("encoder", "hub") == folder
@@ -113,29 +115,30 @@ def test_offline_mode_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         load("tweets", "hub")
 
 
-INVALID_TOKEN = {"X-Error-Message": "Invalid credentials in Authorization header"}
+INVALID_TOKEN = RefusalError(401, message="Invalid credentials in Authorization header")
 
 
 @pytest.mark.parametrize(
-    ("status", "headers", "sentence"),
+    ("refusal", "sentence"),
     [
-        (404, {"X-Error-Code": "RepoNotFound"}, f"The hub has no model {ENCODER}: correct its id"),
-        (401, {"X-Error-Code": "RepoNotFound"}, f"The hub has no model {ENCODER}: .*hf auth login"),
-        (401, INVALID_TOKEN, f"does not accept your token for {ENCODER}: run `hf auth login`"),
-        (404, {"X-Error-Code": "RevisionNotFound"}, f"{ENCODER} has no revision .*: correct it"),
-        (403, {"X-Error-Code": "GatedRepo"}, f"{ENCODER} is gated: accept its terms"),
-        (500, {}, f'{ENCODER} could not be downloaded, try again or use assets="packaged": .'),
+        (RefusalError(404, "RepoNotFound"), f"The hub has no model {ENCODER}: correct its id"),
+        (RefusalError(401, "RepoNotFound"), f"The hub has no model {ENCODER}: .*hf auth login"),
+        (INVALID_TOKEN, f"does not accept your token for {ENCODER}: run `hf auth login`"),
+        (RefusalError(404, "RevisionNotFound"), f"{ENCODER} has no revision .*: correct it"),
+        (RefusalError(403, "GatedRepo"), f"{ENCODER} is gated: accept its terms"),
+        (
+            RefusalError(500),
+            f'{ENCODER} could not be downloaded, try again or use assets="packaged": .',
+        ),
     ],
 )
-def test_each_refusal_has_its_sentence(
-    hub: ModelHub, status: int, headers: dict[str, str], sentence: str
-) -> None:
-    hub.error = (status, headers)
+def test_each_refusal_has_its_sentence(hub: Hub, refusal: RefusalError, sentence: str) -> None:
+    hub.errors["/"] = repeat(refusal)
     with pytest.raises(AssetError, match=sentence):
         checkpoint("encoder", "hub")
 
 
-def test_questions_get_our_names_and_a_validation_split(hub: ModelHub, tmp_path: Path) -> None:
+def test_questions_get_our_names_and_a_validation_split(hub: Hub, tmp_path: Path) -> None:
     upstream = Features(
         text=Value("string"),
         coarse_label=ClassLabel(names=["NUM", "LOC", "HUM", "DESC", "ENTY", "ABBR"]),
@@ -147,12 +150,13 @@ def test_questions_get_our_names_and_a_validation_split(hub: ModelHub, tmp_path:
         "coarse_label": ["HUM", "LOC"] * 600,
         "fine_label": fine * 600,
     }
-    hub.repos["CogComp/trec"] = {
+    files = {
         "default/train/0000.parquet": parquet(tmp_path, rows, upstream),
         "default/test/0000.parquet": parquet(tmp_path, rows, upstream),
     }
+    hub.repositories["CogComp/trec"] = Repository("dataset", files, "refs/convert/parquet")
     data = load("questions", "hub")
-    assert hub.revisions == ["refs/convert/parquet"]
+    assert hub.asked == [("CogComp/trec", "refs/convert/parquet")]
     assert data.num_rows == {"train": 200, "validation": 1000, "test": 1200}
     assert data["test"].features["coarse_label"].names == list(datasets.COARSE.values())
     assert data["test"].features["fine_label"].names == datasets.FINE
@@ -164,7 +168,7 @@ def test_questions_get_our_names_and_a_validation_split(hub: ModelHub, tmp_path:
         assert coarse == [("human", "location")[number % 2] for number in numbers]
 
 
-def test_a_configuration_is_all_that_is_downloaded(hub: ModelHub, tmp_path: Path) -> None:
+def test_a_configuration_is_all_that_is_downloaded(hub: Hub, tmp_path: Path) -> None:
     features = Features(text=Value("string"), label=ClassLabel(names=["joy", "fear"]))
     files = {
         f"split/{split}-00000-of-00001.parquet": parquet(
@@ -172,18 +176,16 @@ def test_a_configuration_is_all_that_is_downloaded(hub: ModelHub, tmp_path: Path
         )
         for split in ("train", "validation", "test")
     }
-    hub.repos["dair-ai/emotion"] = {
-        "README.md": hub_card(*files),
-        "unsplit/train-00000-of-00001.parquet": b"another configuration",
-        **files,
-    }
+    files["README.md"] = hub_card(*files)
+    other = {"unsplit/train-00000-of-00001.parquet": b"another configuration"}
+    hub.repositories["dair-ai/emotion"] = Repository("dataset", files | other)
     data = load("short_texts", "hub")
     assert data["validation"][:] == {"text": ["validation ha", "oh"], "label": [0, 1]}
     assert data["train"].features == features
-    assert sorted(hub.downloads) == sorted(["README.md", *files])
+    assert sorted(path for _, path in hub.downloads) == sorted(files)
 
 
-def test_columns_get_our_names_and_the_others_go(hub: ModelHub, tmp_path: Path) -> None:
+def test_columns_get_our_names_and_the_others_go(hub: Hub, tmp_path: Path) -> None:
     columns = ("id", "article", "highlights", "url")
     features = Features({column: Value("string") for column in columns})
     rows = {column: [f"{column} {number}" for number in range(3)] for column in columns}
@@ -191,20 +193,19 @@ def test_columns_get_our_names_and_the_others_go(hub: ModelHub, tmp_path: Path) 
         f"3.0.0/{split}-00000-of-00001.parquet": parquet(tmp_path, rows, features)
         for split in ("train", "validation", "test")
     }
-    hub.repos["abisee/cnn_dailymail"] = {"README.md": hub_card(*files), **files}
+    files["README.md"] = hub_card(*files)
+    hub.repositories["abisee/cnn_dailymail"] = Repository("dataset", files)
     data = load("papers", "hub")
     assert data["test"][1] == {"id": "id 1", "document": "article 1", "summary": "highlights 1"}
 
 
-def test_a_missing_test_split_comes_from_train(hub: ModelHub, tmp_path: Path) -> None:
+def test_a_missing_test_split_comes_from_train(hub: Hub, tmp_path: Path) -> None:
     titles = [f"Title {number}" for number in range(4_100)]
     rows = {"id": titles, "title": titles, "text": [f"About {title}." for title in titles]}
     features = Features({column: Value("string") for column in rows})
     path = "20231101.simple/train-00000-of-00001.parquet"
-    hub.repos["wikimedia/wikipedia"] = {
-        "README.md": hub_card(path),
-        path: parquet(tmp_path, rows, features),
-    }
+    files = {"README.md": hub_card(path), path: parquet(tmp_path, rows, features)}
+    hub.repositories["wikimedia/wikipedia"] = Repository("dataset", files)
     data = load("wiki", "hub")
     assert data.num_rows == {"train": 100, "validation": 2000, "test": 2000}
     assert {title for split in data.values() for title in split["title"]} == set(titles)
@@ -223,8 +224,8 @@ def test_cards_on_the_hub_name_their_source() -> None:
             )
 
 
-def test_a_snapshot_that_was_lost_is_downloaded_again(hub: ModelHub, hub_cache: Path) -> None:
-    hub.repos[ENCODER] = {"config.json": b"{}"}
+def test_a_snapshot_that_was_lost_is_downloaded_again(hub: Hub, hub_cache: Path) -> None:
+    hub.repositories[ENCODER] = Repository("model", {"config.json": b"{}"})
     checkpoint("encoder", "hub")
     shutil.rmtree(hub_cache)
     assert (Path(checkpoint("encoder", "hub")) / "config.json").exists()

@@ -1,0 +1,139 @@
+"""What holds for every figure: titled, labelled, nothing cut off, no overlaps, no warnings."""
+
+from itertools import combinations
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from utils.plotting import (
+    plot_bars,
+    plot_class_balance,
+    plot_class_probabilities,
+    plot_confusion_matrix,
+    plot_curves,
+    plot_embedding_panels,
+    plot_flow,
+    plot_lengths,
+    plot_padding,
+    plot_reliability,
+)
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+CLASSES = ["abbreviation", "entity", "description", "human", "location", "number"]
+LONG_TITLE = "Why does $5 buy less\tthan $6, \U0001f917 and who asked? " * 4
+QUESTION = ["[CLS]", "is", "the", "token", "##ization", "department", "'", "s", "$", "6", "[SEP]"]
+NUM_EXAMPLES = 300
+
+rng = np.random.default_rng(0)
+y_true = rng.integers(6, size=NUM_EXAMPLES)
+y_pred = np.where(rng.random(NUM_EXAMPLES) < 0.7, y_true, rng.integers(6, size=NUM_EXAMPLES))
+confidence = rng.random(NUM_EXAMPLES)
+names = [CLASSES[i] for i in y_true]
+padded = [*QUESTION[:5], *["[PAD]"] * (len(QUESTION) - 5)]
+mask = [[1] * len(QUESTION), [1] * 5 + [0] * (len(QUESTION) - 5)]
+
+FIGURES = {
+    "class balance": lambda: plot_class_balance(pd.Series(names).value_counts(), "Classes"),
+    "lengths": lambda: plot_lengths(y_true + 3, names, title="Lengths"),
+    "embedding": lambda: plot_embedding_panels(
+        rng.normal(size=(NUM_EXAMPLES, 2)), y_true, CLASSES, "Embeddings"
+    ),
+    "one matrix": lambda: plot_confusion_matrix({"one": (y_true, y_pred)}, CLASSES, "Confusion"),
+    "three matrices": lambda: plot_confusion_matrix(
+        dict.fromkeys(("features", "fine-tuned", "forest"), (y_true, y_pred)), CLASSES, "Three"
+    ),
+    "many classes": lambda: plot_confusion_matrix(
+        dict.fromkeys("ab", (y_true, y_pred)), [*CLASSES, *"abcdefghi"], "Fifteen classes"
+    ),
+    "probabilities": lambda: plot_class_probabilities(
+        dict.fromkeys(CLASSES, 1 / 6), title=LONG_TITLE
+    ),
+    "twelve probabilities": lambda: plot_class_probabilities(
+        {f"a long class name {i}": 1 / 12 for i in range(12)}, title="Many long names"
+    ),
+    "padding": lambda: plot_padding([QUESTION, padded], mask, "Padding"),
+    "short padding": lambda: plot_padding([["a", "[PAD]"], ["b", "c"]], [[1, 0], [1, 1]], "Short"),
+    "reliability": lambda: plot_reliability(
+        dict.fromkeys(("raw", "scaled"), (confidence, y_true == y_pred))
+    ),
+    "curves": lambda: plot_curves(
+        {"words": ([100, 1000, 10000], [40, 20, 3]), "subwords": ([100, 10000], [5, 0])},
+        title="Unknown tokens",
+        xlabel="vocabulary size (entries)",
+        ylabel="unknown tokens (%)",
+        xscale="log",
+        intervals={"words": ([35, 15, 2], [45, 25, 4])},
+    ),
+    "bars": lambda: plot_bars(
+        {"majority class": 0.23, "fine-tuned": 0.93, "cost": -0.1},
+        title="Accuracy",
+        xlabel="accuracy (share correct)",
+        references={"majority class": 0.352, "fine-tuned": 0.9225},
+    ),
+    "flow": lambda: plot_flow(
+        [("Source text", "English"), ("Encoder", "N layers"), "Target text", "Decoder", "Logits"],
+        [
+            ("Source text", "Encoder"),
+            ("Encoder", "Decoder", "keys, values"),
+            ("Target text", "Decoder"),
+            ("Decoder", "Logits"),
+            ("Logits", "Target text", "append the chosen token"),
+        ],
+        "Encoder-decoder",
+        kinds={"Encoder": "frozen", "Decoder": "trained"},
+    ),
+}
+
+
+@pytest.fixture(params=FIGURES)
+def fig(request: pytest.FixtureRequest) -> Figure:
+    return FIGURES[request.param]()
+
+
+def drawn_texts(fig: Figure) -> list[Text]:
+    """All texts but the labels of ticks beyond the ends of their axis, which are not drawn."""
+    hidden = set()
+    for axis in (axis for ax in fig.axes for axis in (ax.xaxis, ax.yaxis)):
+        low, high = sorted(axis.get_view_interval())
+        ticks = axis.get_major_ticks()
+        hidden |= {t.label1 for t in ticks if not low <= t.get_loc() <= high}
+    shown = [t for t in fig.findobj(Text) if t.get_visible() and t.get_text().strip()]
+    return [t for t in shown if t not in hidden]
+
+
+def test_has_the_width_of_the_page_and_a_title(fig):
+    assert fig.get_figwidth() == 7
+    assert fig.get_suptitle()
+
+
+def test_axes_are_labelled(fig):
+    for ax in (ax for ax in fig.axes if ax.axison):
+        place = ax.get_subplotspec()
+        shared_below = not place.is_last_row() or fig.get_supxlabel()
+        shared_left = not place.is_first_col() or fig.get_supylabel()
+        names_as_ticks = any(t.get_text()[:1].isalpha() for t in ax.get_yticklabels())
+        assert ax.get_xlabel() or shared_below
+        assert ax.get_ylabel() or shared_left or names_as_ticks
+
+
+def test_nothing_is_cut_off(fig, draw):
+    needed, page = fig.get_tightbbox(draw(fig)), fig.bbox_inches.padded(0.01)
+    assert page.x0 <= needed.x0 <= needed.x1 <= page.x1
+    assert page.y0 <= needed.y0 <= needed.y1 <= page.y1
+
+
+def test_no_texts_overlap(fig, draw):
+    renderer = draw(fig)
+    upright = [t for t in drawn_texts(fig) if t.get_rotation() % 90 == 0]
+    boxes = [(t.get_text(), t.get_window_extent(renderer).padded(-1)) for t in upright]
+    assert len(boxes) > 3
+    assert [(a, b) for (a, one), (b, two) in combinations(boxes, 2) if one.overlaps(two)] == []
+
+
+def test_pyplot_does_not_know_the_figure(fig):
+    assert plt.get_fignums() == []

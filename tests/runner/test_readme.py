@@ -1,0 +1,63 @@
+from pathlib import Path
+
+import pytest
+from nbformat.v4 import new_output
+from tiny_notebooks import add, tiny
+from typer.testing import CliRunner
+
+from utils.chapter import SUMMARY_MIME
+from utils.runner.cli import app
+
+README = "# Project\n\n<!-- chapters -->\nold\n<!-- /chapters -->\n\nMore text.\n"
+
+
+@pytest.fixture
+def chapters(project: Path) -> Path:
+    executed = tiny()
+    result = {"name": "F1 | macro", "value": 0.91234, "book": 0.925, "headline": True}
+    ignored = {"name": "minutes", "value": 3, "headline": False}
+    summary = {"seconds": 83.4, "results": [ignored, result]}
+    executed.cells[-1].outputs = [new_output("display_data", {SUMMARY_MIME: summary})]
+    add(project, "02_tiny", executed)
+    add(project, "articles/new", tiny())
+    return project
+
+
+def test_table_says_what_the_notebooks_say(chapters: Path) -> None:
+    readme = chapters / "README.md"
+    readme.write_text(README)
+
+    result = CliRunner().invoke(app, ["table"])
+
+    assert result.exit_code == 0
+    before, _, rest = readme.read_text().partition("<!-- chapters -->")
+    table, _, after = rest.partition("<!-- /chapters -->")
+    assert before == "# Project\n\n"
+    assert after == "\n\nMore text.\n"
+    assert table.strip() == result.output.strip()
+    _, _, first, second = table.strip().splitlines()
+    assert first.startswith(
+        "| [A tiny chapter](notebooks/02_tiny.ipynb) | a tiny \\| table | 83 "
+        "| F1 \\| macro | 0.912 | 0.925 | [![Open in Colab]"
+    )
+    assert second.startswith(
+        "| [A tiny chapter](notebooks/articles/new.ipynb) | a tiny \\| table |  |  |  |  | [![Open"
+    )
+
+
+def test_table_again_changes_nothing(chapters: Path) -> None:
+    readme = chapters / "README.md"
+    readme.write_text(README)
+    CliRunner().invoke(app, ["table"])
+    once = readme.read_text()
+    CliRunner().invoke(app, ["table"])
+    assert readme.read_text() == once
+
+
+def test_readme_without_markers_is_left_alone(chapters: Path) -> None:
+    readme = chapters / "README.md"
+    readme.write_text("# Project\n")
+    result = CliRunner().invoke(app, ["table"])
+    assert result.exit_code == 1
+    assert "add <!-- chapters --> and <!-- /chapters -->" in result.output
+    assert readme.read_text() == "# Project\n"

@@ -1,0 +1,120 @@
+"""The command `refresh`, with real kernels."""
+
+from pathlib import Path
+
+import pytest
+from nbformat import NotebookNode, from_dict
+from nbformat.v4 import new_code_cell, new_markdown_cell
+from tiny_notebooks import PARAMETERS, TITLE, add, tiny
+from typer.testing import CliRunner, Result
+
+from utils.notebooks.files import read
+from utils.notebooks.rules import findings
+from utils.runner.cli import app
+from utils.runner.outcomes import prepared
+
+REPOSITORY = "https://github.com/someone/somewhere"
+PROSE = "Words explain what each line of code in this chapter does, and what to look at. " * 4
+CHAPTER = [
+    'from utils.chapter import start\n\nchapter = start("01_real", assets=assets, scale=scale)',
+    "from matplotlib.figure import Figure\n\nFigure(figsize=(1, 1))",
+    'for _ in chapter.track(range(11), "waiting"):\n    time.sleep(0.1)',
+    'chapter.report("accuracy", 0.5, book=0.9, expect=(0.4, 0.6), headline=True)',
+    "chapter.summary()",
+]
+
+
+def refresh(*chapters: str) -> Result:
+    return CliRunner().invoke(app, ["refresh", *chapters])
+
+
+def dirty() -> NotebookNode:
+    """A notebook as papermill, an editor and another machine leave it."""
+    notebook = tiny("print(1 + 1)")
+    injected = new_code_cell('assets = "hub"', metadata={"tags": ["injected-parameters"]})
+    notebook.cells.insert(2, injected)
+    notebook.cells[3].metadata = from_dict({"execution": {"iopub.status.busy": "2026"}})
+    notebook.metadata.update(
+        papermill={"input_path": "/home/me/01.ipynb"},
+        widgets={"application/vnd.jupyter.widget-state+json": {"state": {}}},
+        kernelspec={"name": "my-env", "display_name": "My env", "language": "python"},
+        colab={"provenance": []},
+    )
+    return notebook
+
+
+@pytest.fixture
+def refreshed(project: Path) -> Path:
+    path = add(project, "articles/tiny", dirty())
+    assert refresh("tiny").exit_code == 0
+    return path
+
+
+def test_refresh_keeps_the_work_and_drops_the_traces(project: Path, refreshed: Path) -> None:
+    notebook, before = read(refreshed), dirty()
+    assert notebook.metadata == {
+        "description": "a tiny | table",
+        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+        "language_info": {"name": "python"},
+    }
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert [cell.execution_count for cell in code] == [1, 2, 3, 4]
+    assert [cell.metadata for cell in code] == [
+        {"tags": ["setup"]},
+        {"tags": ["parameters"]},
+        {},
+        {},
+    ]
+    assert code[1].source == PARAMETERS
+    assert code[2].source == before.cells[3].source
+    assert code[0].outputs == []
+    assert code[2].outputs[0].text == "2\n"
+
+
+def test_generated_cells_know_the_repository(project: Path) -> None:
+    path = project / "notebooks" / "articles" / "tiny.ipynb"
+    title, setup, *_ = prepared(tiny(), path, project).cells
+    first, badges, text = title.source.split("\n\n")
+    assert f"{first}\n\n{text}" == TITLE
+    page = "someone/somewhere/blob/main/notebooks/articles/tiny.ipynb"
+    assert f"(https://colab.research.google.com/github/{page})" in badges
+    assert f"(https://kaggle.com/kernels/welcome?src=https://github.com/{page})" in badges
+    assert f"%pip install --quiet git+{REPOSITORY}" in setup.source
+
+
+def test_refreshing_again_changes_nothing(project: Path, refreshed: Path) -> None:
+    first = refreshed.read_bytes()
+    assert refresh().exit_code == 0
+    assert refreshed.read_bytes() == first
+
+
+def test_a_failing_notebook_stays_as_it_was(project: Path) -> None:
+    path = add(project, "01_bad", tiny("1 / 0"))
+    before = path.read_bytes()
+    result = refresh()
+    assert result.exit_code == 1
+    assert "[1/1] 01_bad: failed" in result.output
+    assert path.read_bytes() == before
+    assert [file.name for file in path.parent.iterdir()] == ["01_bad.ipynb"]
+
+
+def test_a_notebook_without_title_is_not_executed(project: Path) -> None:
+    notebook = tiny()
+    del notebook.cells[0]
+    add(project, "01_untitled", notebook)
+    result = refresh()
+    assert result.exit_code == 1
+    assert "The first cell must be markdown that begins with the title" in result.output
+
+
+def test_a_real_chapter_keeps_all_rules_once_refreshed(project: Path) -> None:
+    notebook = tiny("import time", *CHAPTER)
+    notebook.cells[-1:] = []
+    notebook.cells[4:4] = [new_markdown_cell(PROSE)]
+    notebook.cells[-2].metadata.tags = ["nbval-check-output"]
+    path = add(project, "01_real", notebook)
+
+    result = refresh()
+
+    assert result.exit_code == 0, result.output
+    assert list(findings(read(path), path, project)) == []

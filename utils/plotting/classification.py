@@ -1,0 +1,112 @@
+"""Figures of a classifier's answers."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
+
+from utils.plotting.style import INK, PAGE_WIDTH, PALETTE, new_figure
+from utils.plotting.text import text_width
+from utils.plotting.validation import class_ids, finite, not_empty, same_length
+
+MIN_CELL = 0.28  # inches: two decimals at a legible size
+MAX_CELL = 0.62
+PANEL_GAP = 0.12
+NAME_SIZE = 9  # points, of class names at the axes
+
+
+def plot_confusion_matrix(
+    panels: Mapping[str, tuple[ArrayLike, ArrayLike]], class_names: Sequence[str], title: str
+) -> Figure:
+    """One confusion matrix per system, each row the shares of one true class.
+
+    The diagonal is the recall of each class. A class without true examples is a row of zeros.
+
+    Args:
+        panels: system -> (y_true, y_pred), each (N,) integer class ids.
+        class_names: C names in id order.
+
+    Raises:
+        ValueError: no panel, N differs or is 0, or an id outside 0 to C - 1.
+    """
+    not_empty("panels", panels)
+    matrices = {name: row_shares(*pair, class_names) for name, pair in panels.items()}
+    names = max(text_width(name, NAME_SIZE) for name in class_names) / 72
+    cell, columns = matrix_grid(len(matrices), len(class_names), PAGE_WIDTH - 0.6 - names)
+    rows = -(-len(matrices) // columns)
+    fig = new_figure(title, height=0.6 + rows * (cell * len(class_names) + names + 0.55))
+    fig.set_layout_engine("compressed", h_pad=0.08, w_pad=0.05)
+    axes = fig.subplots(rows, columns, squeeze=False, sharey=True).ravel()
+    for ax, (name, matrix) in zip(axes, matrices.items(), strict=False):
+        draw_matrix(ax, matrix, class_names, cell)
+        ax.set(title=name, xlabel="predicted class")
+        if ax.get_subplotspec().is_first_col():
+            ax.set_ylabel("true class (share of its row)")
+    for ax in axes[len(matrices) :]:
+        ax.remove()
+    return fig
+
+
+def row_shares(y_true: ArrayLike, y_pred: ArrayLike, class_names: Sequence[str]) -> np.ndarray:
+    """(C, C) confusion matrix normalised over the true classes."""
+    from sklearn.metrics import confusion_matrix
+
+    true = class_ids("y_true", y_true, class_names)
+    predicted = class_ids("y_pred", y_pred, class_names)
+    same_length(y_true=true, y_pred=predicted)
+    return confusion_matrix(true, predicted, labels=range(len(class_names)), normalize="true")
+
+
+def matrix_grid(num_panels: int, num_classes: int, room: float) -> tuple[float, int]:
+    """Side of a cell in inches, and panels per row: as many as leave the numbers legible."""
+    columns = min(num_panels, max(1, int(room / (MIN_CELL * num_classes + PANEL_GAP))))
+    return min(MAX_CELL, (room / columns - PANEL_GAP) / num_classes), columns
+
+
+def draw_matrix(ax: Axes, matrix: np.ndarray, class_names: Sequence[str], cell: float) -> None:
+    """Blue cells with two decimals, light on dark and dark on light."""
+    ax.imshow(matrix, cmap="Blues", vmin=0, vmax=1)
+    for (row, column), share in np.ndenumerate(matrix):
+        color = "white" if share > 0.65 else INK
+        ax.text(
+            column,
+            row,
+            f"{share:.2f}",
+            size=min(9, 26 * cell),
+            color=color,
+            ha="center",
+            va="center",
+        )
+    positions = range(len(class_names))
+    ax.set_xticks(positions, class_names, rotation=90)
+    ax.set_yticks(positions, class_names)
+
+
+def plot_class_probabilities(probabilities: Mapping[str, float], title: str) -> Figure:
+    """One bar per class, in the order given, with the predicted probability in percent.
+
+    Args:
+        probabilities: class name -> probability; all together sum to 1.
+        title: for instance the classified text; it is wrapped to the page.
+
+    Raises:
+        ValueError: no class, a value outside 0 to 1, or a sum that is not 1.
+    """
+    values = finite("probabilities", list(probabilities.values()))
+    if values.min() < 0 or not np.isclose(values.sum(), 1, atol=1e-3):
+        raise ValueError(
+            f"probabilities must be non-negative and sum to 1, but they sum to {values.sum():.3f}: "
+            "pass the softmax output of every class."
+        )
+    names = list(probabilities)
+    widest = max(text_width(name, NAME_SIZE) for name in names)
+    too_wide = widest > 72 * (PAGE_WIDTH - 0.8) / len(names) - 6
+    fig = new_figure(title, height=3.2 + (0.7 * widest / 72 if too_wide else 0))
+    ax = fig.add_subplot(xlabel="class", ylabel="predicted probability (%)", ylim=(0, 108))
+    bars = ax.bar(names, 100 * values, color=PALETTE[0], width=0.7)
+    ax.bar_label(bars, fmt="%.1f", padding=2)
+    if too_wide:
+        ax.set_xticks(range(len(names)), names, rotation=45, ha="right", rotation_mode="anchor")
+    return fig

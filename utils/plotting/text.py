@@ -1,0 +1,34 @@
+"""How much room a text takes, and how to make it fit."""
+
+from matplotlib import rcParams
+from matplotlib.font_manager import FontProperties, findfont, get_font
+from matplotlib.textpath import text_to_path
+
+LINE_HEIGHT = 1.35  # distance of two lines, in font sizes
+
+
+def text_width(text: str, size: float, weight: str = "normal") -> float:
+    """Width in points of one line of `text` set in `size` points."""
+    font = FontProperties(family=rcParams["font.family"], weight=weight, size=size)
+    width, _, _ = text_to_path.get_text_width_height_descent(text, font, ismath=False)
+    return width
+
+
+def wrap_to_width(text: str, width: float, size: float, weight: str = "normal") -> str:
+    """Break `text` at white space into lines of at most `width` points.
+
+    A single word wider than that stays whole on its own line.
+    """
+    lines: list[str] = []
+    for word in text.split():
+        if lines and text_width(f"{lines[-1]} {word}", size, weight) <= width:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(word)
+    return "\n".join(lines)
+
+
+def drawable(text: str) -> str:
+    """`text` with a box for each character that the figure font lacks (most emoji, say)."""
+    known = get_font(findfont(FontProperties(family=rcParams["font.family"]))).get_charmap()
+    return "".join(c if ord(c) in known or c.isspace() else "\N{WHITE SQUARE}" for c in text)

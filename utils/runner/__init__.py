@@ -1,0 +1,1 @@
+"""Run the notebooks: `python -m utils.runner` (see `utils.runner.cli`)."""
