@@ -6,13 +6,43 @@ that it has on the hub. `test_chapters.py` names the chapters that run on them.
 
 from collections.abc import Callable
 
-from transformers import DistilBertConfig
+from transformers import (
+    BertConfig,
+    DistilBertConfig,
+    GPT2Config,
+    ViTConfig,
+    Wav2Vec2Config,
+    XLMRobertaConfig,
+)
 
-from hub.checkpoints import checkpoint, word_pieces
+from hub.checkpoints import (
+    byte_pairs,
+    characters,
+    checkpoint,
+    pixels,
+    sentence_pieces,
+    word_pieces,
+)
 from hub.server import Repository
-from hub.tables import converted_parquet, emotions, parquet, questions
+from hub.tables import (
+    articles,
+    commands,
+    converted_parquet,
+    dialogues,
+    emotions,
+    modules,
+    news,
+    parquet,
+    questions,
+)
 from utils.assets.datasets import load
 
+SMALL = {
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 64,
+}
 DISTILBERT = DistilBertConfig(
     architectures=["DistilBertForMaskedLM"],
     vocab_size=2_000,
@@ -21,10 +51,45 @@ DISTILBERT = DistilBertConfig(
     n_heads=2,
     hidden_dim=64,
 )
+BERT = BertConfig(architectures=["BertForPreTraining"], vocab_size=2_000, **SMALL)
+XLM_R = XLMRobertaConfig(
+    architectures=["XLMRobertaForMaskedLM"],
+    vocab_size=2_000,
+    max_position_embeddings=514,
+    type_vocab_size=1,
+    **SMALL,
+)
+GPT2 = GPT2Config(
+    architectures=["GPT2LMHeadModel"],
+    vocab_size=2_000,
+    n_embd=32,
+    n_layer=2,
+    n_head=2,
+    bos_token_id=1_999,
+    eos_token_id=1_999,
+)
+WAV2VEC2 = Wav2Vec2Config(
+    architectures=["Wav2Vec2ForCTC"],
+    vocab_size=32,
+    conv_dim=[32] * 7,
+    num_conv_pos_embedding_groups=4,
+    **SMALL,
+)
+VIT = ViTConfig(architectures=["ViTForImageClassification"], num_labels=1_000, **SMALL)
 
 HUB: dict[str, Callable[[], Repository]] = {
     "distilbert/distilbert-base-uncased": lambda: checkpoint(DISTILBERT, word_pieces()),
+    "google-bert/bert-base-uncased": lambda: checkpoint(BERT, word_pieces()),
+    "FacebookAI/xlm-roberta-base": lambda: checkpoint(XLM_R, sentence_pieces()),
+    "openai-community/gpt2-xl": lambda: checkpoint(GPT2, byte_pairs()),
+    "facebook/wav2vec2-base-960h": lambda: checkpoint(WAV2VEC2, characters()),
+    "google/vit-base-patch16-224": lambda: checkpoint(VIT, pixels()),
     "dair-ai/emotion": lambda: parquet(emotions(), config="split"),
     "CogComp/trec": lambda: converted_parquet(questions()),
     "cardiffnlp/tweet_eval": lambda: parquet(load("tweets"), config="sentiment"),
+    "wikimedia/wikipedia": lambda: parquet(articles(), config="20231101.simple"),
+    "abisee/cnn_dailymail": lambda: parquet(news(), config="3.0.0"),
+    "knkarthick/samsum": lambda: converted_parquet(dialogues()),
+    "clinc/clinc_oos": lambda: parquet(commands(), config="plus"),
+    "codeparrot/codeparrot-clean-valid": lambda: converted_parquet(modules()),
 }

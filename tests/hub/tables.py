@@ -19,6 +19,32 @@ EMOTIONS = {  # label: (share of the texts in %, words that give it away)
     "surprise": (4, "amazed stunned astonished curious dazed"),
 }
 SIZES = {"train": 2_400, "validation": 400, "test": 400}
+INTENTS = """
+restaurant_reviews nutrition_info account_blocked oil_change_how time weather redeem_rewards
+interest_rate gas_type accept_reservations smart_home user_name report_lost_card repeat
+whisper_mode what_are_your_hobbies order jump_start schedule_meeting meeting_schedule
+freeze_account what_song meaning_of_life restaurant_reservation traffic make_call text
+bill_balance improve_credit_score change_language no measurement_conversion timer flip_coin
+do_you_have_pets balance tell_joke last_maintenance exchange_rate uber car_rental credit_limit oos
+shopping_list expiration_date routing meal_suggestion tire_change todo_list card_declined
+rewards_balance change_accent vaccines reminder_update food_last change_ai_name bill_due
+who_do_you_work_for share_location international_visa calendar translate carry_on book_flight
+insurance_change todo_list_update timezone cancel_reservation transactions credit_score
+report_fraud spending_history directions spelling insurance what_is_your_name reminder
+where_are_you_from distance payday flight_status find_phone greeting alarm order_status
+confirm_reservation cook_time damaged_card reset_settings pin_change replacement_card_duration
+new_card roll_dice income taxes date who_made_you pto_request tire_pressure how_old_are_you
+rollover_401k pto_request_status how_busy application_status recipe calendar_update play_music yes
+direct_deposit credit_limit_change gas pay_bill ingredients_list lost_luggage goodbye
+what_can_i_ask_you book_hotel are_you_a_bot next_song change_speed plug_type maybe w2
+oil_change_when thank_you shopping_list_update pto_balance order_checks travel_alert fun_fact
+sync_device schedule_maintenance apr transfer ingredient_substitution calories current_location
+international_fees calculator definition next_holiday update_playlist mpg min_payment
+change_user_name restaurant_suggestion travel_notification cancel pto_used travel_suggestion
+change_volume
+"""
+OUT_OF_SCOPE = "oos"
+COMMANDS = {"train": (10, 25), "validation": (2, 10), "test": (3, 60)}  # of an intent, and of none
 
 
 def parquet(data: DatasetDict, config: str) -> Repository:
@@ -40,7 +66,7 @@ def converted_parquet(data: DatasetDict) -> Repository:
 
 def emotions() -> DatasetDict:
     """Sentences with six unbalanced emotions: invented, filled up with words from questions."""
-    words = " ".join(load("short_texts")["train"]["text"][:]).lower().split()
+    words = _words()
     features = Features(text=Value("string"), label=ClassLabel(names=[*EMOTIONS]))
     return DatasetDict(
         {
@@ -56,6 +82,67 @@ def questions() -> DatasetDict:
     train = concatenate_datasets([data["train"], data["validation"]])
     original = DatasetDict(train=train, test=data["test"])
     return original.cast_column("coarse_label", ClassLabel(names=[*COARSE]))
+
+
+def articles() -> DatasetDict:
+    """The packaged introductions in English; all in train."""
+    data = load("wiki")["train"]
+    english = [row for row, language in enumerate(data["language"]) if language == "en"]
+    return DatasetDict(train=data.select(english).select_columns(["title", "text"]))
+
+
+def news() -> DatasetDict:
+    """The packaged papers in the place of the news."""
+    data = load("papers").select_columns(["document", "summary", "id"])
+    return data.rename_columns({"document": "article", "summary": "highlights"})
+
+
+def dialogues() -> DatasetDict:
+    """Some of the packaged chats, with the first turn as the summary."""
+    data = load("conversations").select_columns(["id", "dialogue"])
+    some = DatasetDict({split: rows.select(range(100)) for split, rows in data.items()})
+    return some.map(lambda chat: {"summary": chat["dialogue"].partition("\n")[0]})
+
+
+def commands() -> DatasetDict:
+    """Commands that name their intent and others out of scope, filled up as above."""
+    words, intents = _words(), INTENTS.split()
+    features = Features(text=Value("string"), intent=ClassLabel(names=intents))
+    return DatasetDict(
+        {
+            split: Dataset.from_list(
+                [
+                    _command(intent, words, rng)
+                    for intent in intents
+                    for _ in range(unknown if intent == OUT_OF_SCOPE else known)
+                ],
+                features,
+            )
+            for split, (known, unknown) in COMMANDS.items()
+            for rng in [random.Random(split)]
+        }
+    )
+
+
+def modules() -> DatasetDict:
+    """Some of the packaged Python modules, with further columns as on the hub; all in train."""
+    data = load("code")["train"].select(range(400))
+    return DatasetDict(
+        train=data.map(lambda row: {"copies": "1", "size": str(len(row["content"]))})
+    )
+
+
+def _words() -> list[str]:
+    """All words of the packaged questions, the frequent ones often."""
+    return " ".join(load("short_texts")["train"]["text"][:]).lower().split()
+
+
+def _command(intent: str, words: list[str], rng: random.Random) -> dict[str, str]:
+    name = [] if intent == OUT_OF_SCOPE else intent.split("_")
+    return {
+        "text": " ".join([*name, *rng.choices(words, k=rng.randint(3, 8))]),
+        "intent": intent,
+    }
 
 
 def _feelings(size: int, words: list[str], rng: random.Random) -> Iterator[dict[str, str]]:
