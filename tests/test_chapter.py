@@ -163,6 +163,21 @@ class TestChapter:
         assert folder.startswith("build/00_test-")
         assert not (tmp_path / folder).exists()
 
+    def test_scratch_of_a_killed_kernel_goes_with_the_next_one(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        open_scratch = """
+            import os
+            from utils.chapter import Chapter
+            chapter = Chapter("00_test", "packaged", "small", device=None, bf16=False)
+            print(chapter.scratch.name, flush=True)
+        """
+        abandoned = run_python(open_scratch + "\n            os._exit(0)")
+        assert [path.name for path in tmp_path.glob("build/*")] == [abandoned]
+        chapter = a_chapter()
+        living = chapter.scratch
+        assert run_python(open_scratch).startswith("00_test-")
+        assert [*tmp_path.glob("build/*")] == [living]
+
     def test_project_root_is_found_from_the_notebooks_folder(self, tmp_path, monkeypatch):
         notebooks = tmp_path / "notebooks" / "articles"
         notebooks.mkdir(parents=True)

@@ -17,6 +17,7 @@ import math
 import os
 import platform
 import re
+import shutil
 import sys
 import tempfile
 import time
@@ -27,6 +28,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import psutil
 from IPython.display import display
 
 if TYPE_CHECKING:
@@ -43,6 +45,7 @@ SEED = 42
 LIBRARIES = ("torch", "transformers", "datasets")
 NEW_HEADS = ("classifier.", "pre_classifier.", "score.", "qa_outputs.")
 OLD_HEADS = ("vocab_", "cls.", "lm_head.")
+SCRATCH = "scratch-of-"
 ANSI_CODE = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -198,7 +201,9 @@ class Chapter:
         if self._scratch is None:
             build = project_root() / "build"
             build.mkdir(exist_ok=True)
-            self._scratch = tempfile.TemporaryDirectory(prefix=f"{self.name}-", dir=build)
+            _remove_abandoned(build)
+            prefix = f"{self.name}-{SCRATCH}{os.getpid()}-"
+            self._scratch = tempfile.TemporaryDirectory(prefix=prefix, dir=build)
         return Path(self._scratch.name)
 
     def track(
@@ -361,6 +366,14 @@ def _outputs(notebook: Mapping[str, Any], mime: str) -> Iterator[dict[str, Any]]
         for output in cell.get("outputs", []):
             if mime in output.get("data", {}):
                 yield output["data"][mime]
+
+
+def _remove_abandoned(build: Path) -> None:
+    """Remove the scratch folders of kernels that were killed."""
+    for folder in build.glob(f"*-{SCRATCH}*-*"):
+        pid = folder.name.rpartition(SCRATCH)[2].partition("-")[0]
+        if not psutil.pid_exists(int(pid)):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _check_dial(name: str, value: str, allowed: tuple[str, ...]) -> None:
