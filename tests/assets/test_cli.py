@@ -87,3 +87,17 @@ def test_a_failure_is_one_line(
     error, _ = run(*arguments)
     assert error.startswith(message)
     assert "\n" not in error
+
+
+def test_card_and_counts_describe_a_data_set(run: Run) -> None:
+    status, output = run("card", "intents")
+    assert status == 0
+    assert "Licence: Apache-2.0" in output
+    status, output = run("counts", "short_texts")
+    assert status == 0
+    assert output.splitlines()[0].split() == ["split", "test", "train", "validation"]
+    assert output.splitlines()[2].split() == ["abbreviation", "8", "62", "16"]
+
+
+def test_counts_of_a_data_set_without_classes_is_one_line(run: Run) -> None:
+    assert run("counts", "papers")[0].startswith("error: papers has no classes to count")

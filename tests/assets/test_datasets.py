@@ -12,7 +12,7 @@ import pytest
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 
 from utils.assets.catalog import load_catalog
-from utils.assets.datasets import card, load
+from utils.assets.datasets import card, counts, load
 from utils.assets.errors import AssetError
 from utils.assets.fetch import fetch, original
 from utils.assets.splits import hold_out, hold_out_groups
@@ -276,3 +276,15 @@ def test_a_card_names_source_licence_and_sizes(name: str) -> None:
 def test_an_unknown_data_set() -> None:
     with pytest.raises(AssetError, match='no dataset called "tweet"; choose one of: tweets'):
         load("tweet")
+
+
+def test_counts_add_up_by_language() -> None:
+    table, data = counts("intents"), load("intents")
+    assert table.to_numpy().sum() == sum(data.num_rows.values())
+    language, intent = (data["train"].features[name] for name in ("language", "intent"))
+    wanted = (language.str2int("de"), intent.str2int("HassTurnOn"))
+    turned_on = sum(
+        list(zip(rows["language"], rows["intent"], strict=True)).count(wanted)
+        for rows in data.values()
+    )
+    assert table.loc["HassTurnOn", "de"] == turned_on > 0

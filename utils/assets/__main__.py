@@ -1,4 +1,4 @@
-"""Command line of the asset cache: `python -m utils.assets list|fetch|verify|path`."""
+"""Command line of the asset cache: `python -m utils.assets list|fetch|verify|path|card|counts`."""
 
 import sys
 from itertools import groupby
@@ -61,6 +61,22 @@ def verify_assets(names: Names = None) -> None:
 def print_path(name: Annotated[str, typer.Argument(help="A name as in `list`.")]) -> None:
     """Print the folder of an asset that is in the cache."""
     typer.echo(cached(name))
+
+
+@app.command("card")
+def print_card(name: Annotated[str, typer.Argument(help="A data set as in `list`.")]) -> None:
+    """Print source, licence, size and known faults of a packaged data set."""
+    from utils.assets.datasets import card
+
+    typer.echo(card(name))
+
+
+@app.command("counts")
+def print_counts(name: Annotated[str, typer.Argument(help="A data set as in `list`.")]) -> None:
+    """Print how many rows each class has, by language or by split."""
+    from utils.assets.datasets import counts
+
+    typer.echo(counts(name).to_string())
 
 
 def main() -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from utils.assets.catalog import Asset, Catalog, load_catalog
+from utils.assets.errors import AssetError
 from utils.assets.fetch import fetch
 from utils.assets.hub import snapshot, use_hub
 from utils.assets.readers import COARSE, FINE, READERS
 from utils.assets.splits import hold_out, split
 
 if TYPE_CHECKING:
+    import pandas as pd
     from datasets import DatasetDict
 
 SPLITS = ("train", "validation", "test")
@@ -43,6 +45,29 @@ def card(name: str, assets: str = "packaged") -> str:
     """Source, licence, size and known faults of a data set, as short markdown."""
     asset = load_catalog().find(name, "dataset")
     return "\n".join(_hub_card(asset) if use_hub(assets) else _packaged_card(asset))
+
+
+def counts(name: str) -> pd.DataFrame:
+    """Rows of a packaged data set by class, and by language where it has several, else by split.
+
+    Raises AssetError when the data set cannot be had or has no classes.
+    """
+    import pandas as pd
+    from datasets import ClassLabel, concatenate_datasets
+
+    data = load(name)
+    kinds = data["train"].features
+    labels = [column for column, kind in kinds.items() if isinstance(kind, ClassLabel)]
+    classes = next((column for column in labels if column != "language"), None)
+    if classes is None:
+        raise AssetError(f"{name} has no classes to count; its card gives the numbers of rows.")
+    rows = concatenate_datasets([data[split_name] for split_name in SPLITS])
+    if "language" in labels:
+        across = pd.Series(kinds["language"].int2str(rows["language"][:]), name="language")
+    else:
+        splits = [split_name for split_name in SPLITS for _ in range(len(data[split_name]))]
+        across = pd.Series(splits, name="split")
+    return pd.crosstab(pd.Series(kinds[classes].int2str(rows[classes][:]), name=classes), across)
 
 
 def _from_hub(asset: Asset) -> DatasetDict:
