@@ -207,6 +207,25 @@ def test_killed_while_downloading(
     assert leftovers(cache) == []
 
 
+def test_a_pip_that_outlives_its_killed_parent(catalog: Catalog, cache: Path) -> None:
+    """It fills the folder faster than the folder can be emptied, and is heard of no more."""
+    folder = cache / ".toy-wheel.partial" / "of-the-killed"
+    folder.mkdir(parents=True)
+    write = (
+        "import itertools, sys\n"
+        "for number in itertools.count():\n"
+        "    try: open(f'{sys.argv[1]}/{number}', 'w').close()\n"
+        "    except OSError: pass\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", write, str(folder)]) as pip:
+        try:
+            wait_for(lambda: (folder / "2000").exists())
+            assert len(contents(fetch("greeting", catalog))) == 2
+            assert leftovers(cache) == []
+        finally:
+            pip.kill()
+
+
 @pytest.mark.parametrize("moment", ["'open' and 'config.json' in str(args[0])", "'os.rename'"])
 def test_killed_while_unpacking(
     catalog: Catalog, cache: Path, start_fetch: StartFetch, moment: str
@@ -219,7 +238,7 @@ def test_killed_while_unpacking(
     )
     process = start_fetch(kill)
     assert process.wait(60) == -signal.SIGKILL
-    assert (cache / ".toy-wheel.partial" / "hello" / "hello.txt").exists()
+    assert list(cache.glob(".toy-wheel.partial/*/hello/hello.txt"))
     assert len(contents(fetch("greeting", catalog))) == 2
     assert leftovers(cache) == []
 

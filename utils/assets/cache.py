@@ -4,8 +4,9 @@ import hashlib
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import platformdirs
@@ -74,16 +75,29 @@ def staging(name: str) -> Iterator[Path]:
 
     Raises AssetError when the cache is full or cannot be written.
     """
-    folder = cache_dir() / f".{name}.partial"
+    partial = cache_dir() / f".{name}.partial"
     with explained_disk_errors():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder.with_suffix(".lock")):
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir()
+        partial.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(partial.with_suffix(".lock")):
+            _discard(partial)
+            partial.mkdir(exist_ok=True)
             try:
-                yield folder
+                yield Path(tempfile.mkdtemp(dir=partial))
             finally:
-                shutil.rmtree(folder, ignore_errors=True)
+                _discard(partial)
+
+
+def _discard(folder: Path) -> None:
+    """Delete a folder that a pip, alive after its parent was killed, may still be writing to.
+
+    The folder is moved first: the paths which that pip knows then lead nowhere.
+    """
+    trash = folder.with_suffix(".trash")
+    shutil.rmtree(trash, ignore_errors=True)
+    if folder.exists():
+        with suppress(OSError):
+            folder.rename(trash)
+        shutil.rmtree(trash, ignore_errors=True)
 
 
 def publish(partial: Path, content: Files | Packaged) -> None:
