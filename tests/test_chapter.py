@@ -24,6 +24,7 @@ from utils.chapter import (
     project_root,
     read_results,
     read_summary,
+    show_source,
     start,
 )
 
@@ -289,3 +290,11 @@ class TestSummary:
         assert notebook.metadata.error == "ResultOutOfRangeError"
         assert [r["name"] for r in read_results(notebook)] == ["Loss", "Accuracy"]
         assert read_summary(notebook) is None
+
+
+def test_source_is_shown_whole_and_highlighted() -> None:
+    shown = show_source(format_value, Chapter.autocast)
+    assert repr(shown).startswith("def format_value(")
+    assert "\n\ndef autocast(self)" in repr(shown)  # a method stands at the margin
+    compile(repr(shown), "shown", "exec", dont_inherit=True)
+    assert shown._repr_markdown_() == f"```python\n{shown!r}\n```"

@@ -286,8 +286,9 @@ class Record:
     def table(self) -> Table:
         """`frame` for the terminal, three significant digits."""
         frame = self.frame()
-        labels = (Column(name, no_wrap=True) for name in frame.index.names)
-        numbers = (Column(_two_lines(name), justify="right") for name in frame.columns)
+        labels = (Column(name, overflow="fold") for name in frame.index.names)
+        options = {"justify": "right", "no_wrap": True}  # a narrow terminal breaks the names
+        numbers = (Column(_two_lines(name), **options) for name in frame.columns)
         table = Table(*labels, *numbers, title=self.title, caption=self._conditions())
         for row_labels, row in zip(frame.index, frame.to_numpy(), strict=True):
             table.add_row(*row_labels, *map(_three_digits, row))

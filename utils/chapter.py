@@ -12,6 +12,7 @@ they read at import have been set.
 from __future__ import annotations
 
 import contextlib
+import inspect
 import logging
 import math
 import os
@@ -20,8 +21,9 @@ import re
 import shutil
 import sys
 import tempfile
+import textwrap
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from html import escape
 from importlib.metadata import version
@@ -331,6 +333,26 @@ class Summary:
             "text/html": self.to_html(),
             SUMMARY_MIME: self.to_dict(),
         }
+
+
+def show_source(*objects: Callable[..., Any]) -> Source:
+    """The code of functions, methods or classes of `utils`, highlighted where a cell shows it."""
+    return Source(
+        "\n\n".join(textwrap.dedent(inspect.getsource(item)).rstrip() for item in objects)
+    )
+
+
+@dataclass(frozen=True)
+class Source:
+    """Python code that displays as such."""
+
+    code: str
+
+    def __repr__(self) -> str:
+        return self.code
+
+    def _repr_markdown_(self) -> str:
+        return f"```python\n{self.code}\n```"
 
 
 def read_results(notebook: Mapping[str, Any]) -> list[dict[str, Any]]:

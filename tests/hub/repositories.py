@@ -10,6 +10,7 @@ from transformers import (
     BertConfig,
     DistilBertConfig,
     GPT2Config,
+    LlamaConfig,
     ViTConfig,
     Wav2Vec2Config,
     XLMRobertaConfig,
@@ -68,6 +69,15 @@ GPT2 = GPT2Config(
     bos_token_id=1_999,
     eos_token_id=1_999,
 )
+LLAMA = LlamaConfig(
+    architectures=["LlamaForCausalLM"],
+    vocab_size=2_000,
+    num_key_value_heads=1,
+    bos_token_id=1_999,
+    eos_token_id=1_999,
+    tie_word_embeddings=True,
+    **SMALL,
+)
 WAV2VEC2 = Wav2Vec2Config(
     architectures=["Wav2Vec2ForCTC"],
     vocab_size=32,
@@ -82,6 +92,7 @@ HUB: dict[str, Callable[[], Repository]] = {
     "google-bert/bert-base-uncased": lambda: checkpoint(BERT, word_pieces()),
     "FacebookAI/xlm-roberta-base": lambda: checkpoint(XLM_R, sentence_pieces()),
     "openai-community/gpt2-xl": lambda: checkpoint(GPT2, byte_pairs()),
+    "HuggingFaceTB/SmolLM2-135M-Instruct": lambda: checkpoint(LLAMA, byte_pairs()),
     "facebook/wav2vec2-base-960h": lambda: checkpoint(WAV2VEC2, characters()),
     "google/vit-base-patch16-224": lambda: checkpoint(VIT, pixels()),
     "dair-ai/emotion": lambda: parquet(emotions(), config="split"),

@@ -106,3 +106,12 @@ def test_references_stand_on_their_bars():
 def test_bars_refuses(values, references, message):
     with pytest.raises(ValueError, match=message):
         plot_bars(values, title="Title", xlabel="x", references=references)
+
+
+def test_a_long_curve_is_no_string_of_markers() -> None:
+    fig = plot_curves(
+        {"loss": (np.arange(1000), np.arange(1000))}, title="t", xlabel="x", ylabel="y"
+    )
+    (line,) = fig.axes[0].lines
+    assert len(line.get_xdata()) == 1000
+    assert line.get_markevery() == 34  # at most thirty markers

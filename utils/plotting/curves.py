@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MARKERS = "osD^vPX*"  # a second cue beside the colour
+MAX_MARKERS = 30  # on a line; with more points, markers stand at some of them
 MAX_MARKED = 12  # measured points that get their own tick on a log axis
 MIN_TICK_DISTANCE = 0.05  # of the width of the axis
 
@@ -29,7 +30,7 @@ def plot_curves(
     xscale: str = "linear",
     intervals: Mapping[str, tuple[ArrayLike, ArrayLike]] | None = None,
 ) -> Figure:
-    """Lines with a marker at each measured point.
+    """Lines with a marker at each measured point, or at some of them where there are many.
 
     Args:
         curves: name -> (x, y), each (N,); or a frame with x as its index and a curve per column.
@@ -80,7 +81,8 @@ def draw_lines(ax: Axes, series: Mapping[str, tuple[np.ndarray, np.ndarray]]) ->
     """One line per curve; after eight the colours repeat, dashed."""
     for i, (name, color) in enumerate(zip(series, category_colors(len(series)), strict=True)):
         style = "-" if i < len(PALETTE) else "--"
-        ax.plot(*series[name], style, color=color, marker=MARKERS[i % len(MARKERS)], label=name)
+        marker, every = MARKERS[i % len(MARKERS)], -(-len(series[name][0]) // MAX_MARKERS)
+        ax.plot(*series[name], style, color=color, marker=marker, markevery=every, label=name)
 
 
 def draw_bands(
