@@ -1,0 +1,1 @@
+"""Transformers from scratch, each equal to the library in a test."""
