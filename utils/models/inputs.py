@@ -1,0 +1,43 @@
+"""What every model asks of its input, before a kernel fails with a worse message."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from utils.models.cache import check_length
+
+
+def check_inputs(
+    input_ids: Tensor,
+    attention_mask: Tensor | None,
+    *,
+    vocab_size: int,
+    max_positions: int | None = None,
+) -> None:
+    """Refuse ids that the model cannot embed and masks that do not belong to them.
+
+    Args:
+        input_ids: (B, T).
+        attention_mask: (B, T), or None.
+        vocab_size: ids must be below it; looked at on the CPU only, where that costs no waiting.
+        max_positions: the longest text, None where there is no limit.
+
+    Raises:
+        ValueError: ids of another shape, no ids, ids out of the vocabulary, mask of another shape.
+        ContextLengthError: a text longer than `max_positions`.
+    """
+    shape = tuple(input_ids.shape)
+    if len(shape) != 2 or input_ids.numel() == 0:
+        raise ValueError(f"input_ids must have shape (batch, tokens), both above 0, not {shape}.")
+    if max_positions is not None:
+        check_length(shape[1], max_positions)
+    if attention_mask is not None and tuple(attention_mask.shape) != shape:
+        raise ValueError(
+            f"attention_mask has shape {tuple(attention_mask.shape)}, but input_ids have {shape}: "
+            "give one 0 or 1 per token."
+        )
+    if input_ids.device.type == "cpu" and not 0 <= input_ids.min() <= input_ids.max() < vocab_size:
+        raise ValueError(
+            f"Token ids must be from 0 to {vocab_size - 1}, but these run from {input_ids.min()} "
+            f"to {input_ids.max()}: the tokenizer belongs to another model."
+        )
