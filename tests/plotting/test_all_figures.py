@@ -9,16 +9,25 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from utils.models.families import load_families
 from utils.plotting import (
+    plot_attention_grid,
+    plot_attention_heads,
+    plot_attention_lines,
+    plot_attention_patterns,
     plot_bars,
     plot_class_balance,
     plot_class_probabilities,
     plot_confusion_matrix,
     plot_curves,
     plot_embedding_panels,
+    plot_family_tree,
     plot_flow,
     plot_lengths,
+    plot_model_sizes,
     plot_padding,
+    plot_positions,
+    plot_query_and_keys,
     plot_reliability,
 )
 
@@ -37,7 +46,21 @@ names = [CLASSES[i] for i in y_true]
 padded = [*QUESTION[:5], *["[PAD]"] * (len(QUESTION) - 5)]
 mask = [[1] * len(QUESTION), [1] * 5 + [0] * (len(QUESTION) - 5)]
 
+attention = rng.dirichlet(np.ones(len(QUESTION)) / 4, size=(4, 12, len(QUESTION)))
+vectors = rng.normal(size=(2, len(QUESTION), 32))
+
 FIGURES = {
+    "attention heatmaps": lambda: plot_attention_heads(
+        {f"layer 0, head {i}": attention[0, i] for i in range(5)}, QUESTION, LONG_TITLE
+    ),
+    "attention heatmap": lambda: plot_attention_heads(
+        {"head 8": attention[0, 8, :3]}, QUESTION[:3], "Attention", key_tokens=QUESTION
+    ),
+    "attention lines": lambda: plot_attention_lines(
+        {f"head {i}": weights for i, weights in enumerate(attention[0])}, QUESTION, LONG_TITLE
+    ),
+    "attention grid": lambda: plot_attention_grid(attention, QUESTION, "All heads"),
+    "query and keys": lambda: plot_query_and_keys(*vectors, QUESTION, "Neurons", query=4),
     "class balance": lambda: plot_class_balance(pd.Series(names).value_counts(), "Classes"),
     "lengths": lambda: plot_lengths(y_true + 3, names, title="Lengths"),
     "embedding": lambda: plot_embedding_panels(
@@ -75,6 +98,20 @@ FIGURES = {
         xlabel="accuracy (share correct)",
         references={"majority class": 0.352, "fine-tuned": 0.9225},
     ),
+    "family tree": lambda: plot_family_tree(load_families(), LONG_TITLE),
+    "model sizes": lambda: plot_model_sizes(load_families(), "Sizes"),
+    "patterns": lambda: plot_attention_patterns(
+        {
+            "full": np.ones((16, 16)),
+            "causal": np.tril(np.ones((16, 16))),
+            "encoder-decoder attention of the last layer": np.ones((10, 16)),
+            "fourth": np.eye(64),
+            "fifth": np.eye(8),
+        },
+        "Patterns",
+    ),
+    "one pattern": lambda: plot_attention_patterns({"full": np.ones((4, 4))}, "One pattern"),
+    "positions": lambda: plot_positions(rng.normal(size=(20, 64)), "Positions"),
     "flow": lambda: plot_flow(
         [("Source text", "English"), ("Encoder", "N layers"), "Target text", "Decoder", "Logits"],
         [
@@ -114,6 +151,9 @@ def test_has_the_width_of_the_page_and_a_title(fig):
 def test_axes_are_labelled(fig):
     for ax in (ax for ax in fig.axes if ax.axison):
         place = ax.get_subplotspec()
+        if place is None:  # a colour bar, or axes placed by hand
+            assert ax.get_xlabel() or ax.get_ylabel()
+            continue
         shared_below = not place.is_last_row() or fig.get_supxlabel()
         shared_left = not place.is_first_col() or fig.get_supylabel()
         names_as_ticks = any(t.get_text()[:1].isalpha() for t in ax.get_yticklabels())

@@ -256,3 +256,10 @@ def test_each_guard_goes_red(
     damage(valid)
     (finding,) = findings(valid, path, project)
     assert re.search(sentence, finding), finding
+
+
+def test_an_interactive_view_counts_as_a_picture(valid: NotebookNode, path: Path, project: Path):
+    view = f'<iframe srcdoc="<p>UserWarning /tmp/a{"A" * 30_000}</p>"></iframe>'
+    picture = f'<img src="data:image/webp;base64,{"A" * 30_000}">'
+    show(valid.cells[FIGURE], {"text/html": picture + view, "image/png": "AAAA"})
+    assert list(findings(valid, path, project)) == []

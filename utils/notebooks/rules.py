@@ -27,6 +27,7 @@ MAX_OUTPUT_CHARACTERS = 20_000
 MIN_SECONDS = 1
 HOME_FOLDERS = "tmp|root|home|Users|var|private|mnt|workspace|content|kaggle"
 MACHINE_PATH = rf"(?<![\w.:/~-])/(?:{HOME_FOLDERS})/[\w.-]+|\b[A-Z]:\\\\?Users\b"
+EMBEDDED = re.compile(r'\b(?:src|srcdoc)="[^"]*"')  # a picture or a whole document in an attribute
 WARNING = re.compile(r"\b(?:Deprecation|Future|User|Runtime|Tqdm)Warning\b|LOAD REPORT")
 
 
@@ -218,9 +219,9 @@ def _place(cell: NotebookNode) -> str:
 
 
 def _text(output: NotebookNode) -> str:
-    """All text of an output, with its pictures left out."""
+    """All text of an output, with its pictures and interactive views left out."""
     data = output.get("data", {}).items()
-    shown = [str(value) for mime, value in data if mime.startswith("text/")]
+    shown = [EMBEDDED.sub("", str(value)) for mime, value in data if mime.startswith("text/")]
     return "".join([output.get("text", ""), *shown, *output.get("traceback", [])])
 
 

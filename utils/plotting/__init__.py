@@ -1,9 +1,19 @@
 """The look of the collection, and the figures that more than one notebook draws.
 
 Every `plot_*` function returns a `matplotlib.figure.Figure` made without pyplot: as the last value
-of a cell it is shown once. `fig.axes` gives the axes to whoever wants to add something.
+of a cell it is shown once. `fig.axes` gives the axes to whoever wants to add something. The
+`*_view` functions return what a notebook shows as an interactive view, or else as a picture.
 """
 
+from utils.plotting.attention import (
+    head_view,
+    model_view,
+    neuron_view,
+    plot_attention_grid,
+    plot_attention_heads,
+    plot_attention_lines,
+    plot_query_and_keys,
+)
 from utils.plotting.bars import plot_bars
 from utils.plotting.calibration import expected_calibration_error, plot_reliability
 from utils.plotting.classification import plot_class_probabilities, plot_confusion_matrix
@@ -11,21 +21,35 @@ from utils.plotting.curves import plot_curves
 from utils.plotting.datasets import plot_class_balance, plot_lengths
 from utils.plotting.diagrams import plot_flow
 from utils.plotting.embeddings import plot_embedding_panels
+from utils.plotting.family_tree import plot_family_tree
+from utils.plotting.matrices import plot_attention_patterns, plot_positions
+from utils.plotting.model_sizes import plot_model_sizes
 from utils.plotting.style import PALETTE, set_style
 from utils.plotting.tokens import plot_padding
 
 __all__ = [
     "PALETTE",
     "expected_calibration_error",
+    "head_view",
+    "model_view",
+    "neuron_view",
+    "plot_attention_grid",
+    "plot_attention_heads",
+    "plot_attention_lines",
+    "plot_attention_patterns",
     "plot_bars",
     "plot_class_balance",
     "plot_class_probabilities",
     "plot_confusion_matrix",
     "plot_curves",
     "plot_embedding_panels",
+    "plot_family_tree",
     "plot_flow",
     "plot_lengths",
+    "plot_model_sizes",
     "plot_padding",
+    "plot_positions",
+    "plot_query_and_keys",
     "plot_reliability",
     "set_style",
 ]

@@ -1,0 +1,24 @@
+"""Where a transformer looks: figures for the page, and views to explore that need no network.
+
+The views follow BertViz: Vig (2019), "A Multiscale Visualization of Attention in the Transformer
+Model". Each is one self-contained piece of HTML beside a static picture for places without scripts.
+"""
+
+from utils.plotting.attention.figures import (
+    plot_attention_grid,
+    plot_attention_heads,
+    plot_attention_lines,
+    plot_query_and_keys,
+)
+from utils.plotting.attention.views import AttentionView, head_view, model_view, neuron_view
+
+__all__ = [
+    "AttentionView",
+    "head_view",
+    "model_view",
+    "neuron_view",
+    "plot_attention_grid",
+    "plot_attention_heads",
+    "plot_attention_lines",
+    "plot_query_and_keys",
+]
