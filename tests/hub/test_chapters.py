@@ -13,7 +13,10 @@ from utils.assets.fetch import fetch
 from utils.chapter import read_summary
 from utils.notebooks.files import needed_assets, read
 
-CHAPTERS = {"02_text_classification": ["encoder", "short_texts"]}
+CHAPTERS = {
+    "02_text_classification": ["encoder", "short_texts"],
+    "03_transformer_anatomy": ["bert", "llama"],
+}
 
 
 @pytest.fixture
