@@ -19,7 +19,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 class SmolLM2(NamedTuple):
     """SmolLM2-135M in the library's code and in ours, with the same weights."""
 
-    library: "LlamaForCausalLM"
+    reference: "LlamaForCausalLM"
     ours: "Llama"
     tokenizer: "PreTrainedTokenizerBase"
 

@@ -21,7 +21,7 @@ def prompts(smollm2):
 @pytest.fixture(scope="module")
 def generated(smollm2, prompts):
     """(B, T + new) by the library, which pads what is finished with the end token."""
-    return generate(smollm2.library, prompts, NEW)
+    return generate(smollm2.reference, prompts, NEW)
 
 
 @pytest.fixture(params=["llama", "gpt2"])
@@ -76,7 +76,7 @@ def test_ids_do_not_depend_on_the_batch(smollm2, prompts, generated):
     num_prompt_tokens = prompts["input_ids"].shape[1]
     alone = unpadded(prompts, row=0)
     ids = decode(smollm2.ours, alone, NEW, eos_id=2)
-    assert torch.equal(ids, generate(smollm2.library, alone, NEW))
+    assert torch.equal(ids, generate(smollm2.reference, alone, NEW))
     new = ids[0, alone["input_ids"].shape[1] :]
     assert torch.equal(new, generated[0, num_prompt_tokens:][: len(new)])
 
@@ -89,11 +89,11 @@ def test_ids_equal_generate_without_a_cache(smollm2, prompts):
         return smollm2.ours(torch.cat(seen, dim=1))[:, -1]
 
     ids = greedy(full_forward, prompt["input_ids"], [], max_new_tokens=NEW, eos_id=2)
-    assert torch.equal(ids, generate(smollm2.library, prompt, NEW))
+    assert torch.equal(ids, generate(smollm2.reference, prompt, NEW))
 
 
 def test_library_models_take_steps_too(smollm2, prompts, generated):
-    decoder = LibraryDecoder(smollm2.library)
+    decoder = LibraryDecoder(smollm2.reference)
     ids = decode(decoder, prompts, 8, eos_id=2)
     assert torch.equal(ids, generated[:, : ids.shape[1]])
 

@@ -15,8 +15,8 @@ from torch.nn import functional as F
 from utils.models.attention import SelfAttention
 from utils.models.inputs import check_inputs
 from utils.models.layers import FeedForward, TransformerLayer, init_normal
-from utils.models.library import copy_weights, prefixed, require, sources_by_module
 from utils.models.masks import padding_mask
+from utils.models.weights import copy_weights, prefixed, require, sources_by_module
 
 if TYPE_CHECKING:
     import transformers

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from utils.models.attention import SelfAttention
 from utils.models.decoder import DecoderModel
 from utils.models.layers import FeedForward, TransformerLayer, init_normal
-from utils.models.library import copy_weights, prefixed, require, sources_by_module
+from utils.models.weights import copy_weights, prefixed, require, sources_by_module
 
 if TYPE_CHECKING:
     import transformers

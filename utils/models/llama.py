@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from utils.models.attention import Rotation, SelfAttention
 from utils.models.decoder import DecoderModel
 from utils.models.layers import GatedFeedForward, TransformerLayer, init_normal
-from utils.models.library import copy_weights, prefixed, require, sources_by_module
 from utils.models.positions import RotaryPositions
+from utils.models.weights import copy_weights, prefixed, require, sources_by_module
 
 if TYPE_CHECKING:
     import transformers

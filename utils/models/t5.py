@@ -13,9 +13,9 @@ from utils.models.attention import CrossAttention, SelfAttention
 from utils.models.cache import KeyValueCache
 from utils.models.encoder_decoder import EncoderDecoder, Memory
 from utils.models.layers import FeedForward, GatedFeedForward, TransformerLayer
-from utils.models.library import copy_weights, prefixed, require, sources_by_module
 from utils.models.masks import causal_mask, padded_causal_mask, padding_mask
 from utils.models.positions import RelativeBias
+from utils.models.weights import copy_weights, prefixed, require, sources_by_module
 
 if TYPE_CHECKING:
     import transformers

@@ -14,9 +14,9 @@ from utils.models.attention import CrossAttention, SelfAttention
 from utils.models.cache import KeyValueCache
 from utils.models.encoder_decoder import EncoderDecoder, Memory
 from utils.models.layers import FeedForward, TransformerLayer, init_normal
-from utils.models.library import copy_weights, prefixed, require, sources_by_module
 from utils.models.masks import padded_causal_mask, padding_mask
 from utils.models.positions import SinusoidalPositions
+from utils.models.weights import copy_weights, prefixed, require, sources_by_module
 
 if TYPE_CHECKING:
     import transformers
