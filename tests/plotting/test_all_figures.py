@@ -25,10 +25,14 @@ from utils.plotting import (
     plot_flow,
     plot_lengths,
     plot_model_sizes,
+    plot_next_words,
     plot_padding,
     plot_positions,
+    plot_probability_tree,
     plot_query_and_keys,
     plot_reliability,
+    plot_scatter,
+    plot_token_distribution,
 )
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -48,6 +52,15 @@ mask = [[1] * len(QUESTION), [1] * 5 + [0] * (len(QUESTION) - 5)]
 
 attention = rng.dirichlet(np.ones(len(QUESTION)) / 4, size=(4, 12, len(QUESTION)))
 vectors = rng.normal(size=(2, len(QUESTION), 32))
+
+words = ["nice", " dog", "\n", "Transformers", "$5"]
+shares = rng.dirichlet(np.ones(1000) / 20)
+tree = {
+    (): {" a": 0.6, "$b$": 0.3, "a long continuation": 0.1},
+    (" a",): {"\n": 0.95, "c": 0.001},
+    (" a", "\n"): {"d": 0.5, "Transformers": 0.5},
+    ("$b$",): {"e": 0.4},
+}
 
 FIGURES = {
     "attention heatmaps": lambda: plot_attention_heads(
@@ -91,6 +104,51 @@ FIGURES = {
         ylabel="unknown tokens (%)",
         xscale="log",
         intervals={"words": ([35, 15, 2], [45, 25, 4])},
+    ),
+    "long curves": lambda: plot_curves(
+        {
+            f"sampling with temperature {t}": (range(1, 200), np.arange(1.0, 200) ** -t)
+            for t in (1, 2)
+        },
+        title="Temperature",
+        xlabel="rank of the token",
+        ylabel="probability",
+        xscale="log",
+        yscale="log",
+        references={"uniform over all tokens": 1 / 200, "one in a million": 1e-6},
+    ),
+    "next words": lambda: plot_next_words(
+        {name: (words, shares[:5], np.arange(5) < 3) for name in ("flat", LONG_TITLE)}, title="Two"
+    ),
+    "six panels": lambda: plot_next_words(
+        {f"T = {i}\n2 bits": (words, shares, shares > 1e-3) for i in range(6)}, title=LONG_TITLE
+    ),
+    "token distribution": lambda: plot_token_distribution(shares, k=50, p=0.9, title=LONG_TITLE),
+    "one token": lambda: plot_token_distribution(np.eye(300)[7], k=300, p=1, title="Certain"),
+    "tree": lambda: plot_probability_tree(
+        tree,
+        title=LONG_TITLE,
+        paths={"greedy": (" a", "\n", "d"), "beam search": (" a", "\n", "Transformers")},
+        values={(" a",): -0.5, (" a", "\n"): -10.75},
+        value_label="log-probability",
+    ),
+    "small tree": lambda: plot_probability_tree({("The",): {"dog": 0.5, "cat": 0.5}}, title="Tree"),
+    "scatter": lambda: plot_scatter(
+        {f"system {i}": (i % 3, i // 3) for i in range(6)},
+        title="Quality against time",
+        xlabel="time (s)",
+        ylabel="accuracy (share correct)",
+        x_intervals={"system 1": (0.9, 1.4)},
+        y_intervals={"system 1": (-0.1, 0.1)},
+    ),
+    "discs": lambda: plot_scatter(
+        {"$large$ \U0001f917": (300, 0.9), "small": (100, 0.7), "tiny": (40, 0.5)},
+        title="Sizes",
+        xlabel="latency (ms)",
+        ylabel="accuracy",
+        xscale="log",
+        sizes={"$large$ \U0001f917": 400, "small": 80, "tiny": 5},
+        size_label="size (MB)",
     ),
     "bars": lambda: plot_bars(
         {"majority class": 0.23, "fine-tuned": 0.93, "cost": -0.1},

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from utils.plotting import plot_bars, plot_curves
+from utils.plotting import PALETTE, plot_bars, plot_curves
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -59,6 +59,35 @@ def test_interval_reaches_from_low_to_high():
     assert {*zip([1, 10, 100], low, strict=True), *zip([1, 10, 100], high, strict=True)} <= corners
 
 
+def test_references_cross_the_figure_in_the_colour_of_the_curve_they_name():
+    references = {"subwords, mean": 0.5, "chance": 0.1}
+    (ax,) = plot_curves(CURVES, **LABELS, references=references).axes
+    _, subwords, mean, chance = ax.lines
+    assert [set(mean.get_ydata()), set(chance.get_ydata())] == [{0.5}, {0.1}]
+    assert mean.get_color() == subwords.get_color()
+    assert chance.get_color() not in PALETTE
+    legend = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert legend == [*CURVES, *references]
+
+
+def test_a_reference_takes_the_colour_of_the_longest_name_it_begins_with():
+    curves = {"T = 1": ([0, 1], [0, 1]), "T = 1.5": ([0, 1], [1, 0])}
+    (ax,) = plot_curves(curves, **LABELS, references={"T = 1.5, mean": 0.5}).axes
+    assert ax.lines[2].get_color() == ax.lines[1].get_color()
+
+
+def test_both_axes_can_be_logarithmic():
+    (ax,) = plot_curves(CURVES, **LABELS, xscale="log", yscale="log").axes
+    assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")
+
+
+def test_the_legend_of_long_curves_stands_outside():
+    positions = np.arange(100)
+    fig = plot_curves(dict.fromkeys("ab", (positions, positions)), **LABELS)
+    assert fig.axes[0].get_legend() is None
+    assert [text.get_text() for text in fig.legends[0].get_texts()] == ["a", "b"]
+
+
 @pytest.mark.parametrize(
     ("curves", "options", "message"),
     [
@@ -66,6 +95,9 @@ def test_interval_reaches_from_low_to_high():
         ({"a": ([1, 2], [1])}, {}, "x has 2, y has 1"),
         ({"a": ([1], [np.nan])}, {}, "y of 'a' holds NaN"),
         ({"a": ([0, 1], [1, 2])}, {"xscale": "log"}, "log axis"),
+        ({"a": ([1, 2], [0, 2])}, {"yscale": "log"}, 'yscale="linear"'),
+        ({"a": ([1], [1])}, {"yscale": "log", "references": {"b": 0}}, "y holds 0"),
+        ({"a": ([1], [1])}, {"references": {"b": np.nan}}, "references\\['b'\\] holds NaN"),
         ({"a": ([1], [1])}, {"intervals": {"b": ([0], [2])}}, "intervals names 'b'"),
         ({"a": ([1], [1])}, {"intervals": {"a": ([0, 0], [2, 2])}}, "low has 2"),
     ],

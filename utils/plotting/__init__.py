@@ -24,6 +24,9 @@ from utils.plotting.embeddings import plot_embedding_panels
 from utils.plotting.family_tree import plot_family_tree
 from utils.plotting.matrices import plot_attention_patterns, plot_positions
 from utils.plotting.model_sizes import plot_model_sizes
+from utils.plotting.next_tokens import plot_next_words, plot_token_distribution
+from utils.plotting.probability_tree import plot_probability_tree
+from utils.plotting.scatter import plot_scatter
 from utils.plotting.style import PALETTE, set_style
 from utils.plotting.tokens import plot_padding
 
@@ -47,9 +50,13 @@ __all__ = [
     "plot_flow",
     "plot_lengths",
     "plot_model_sizes",
+    "plot_next_words",
     "plot_padding",
     "plot_positions",
+    "plot_probability_tree",
     "plot_query_and_keys",
     "plot_reliability",
+    "plot_scatter",
+    "plot_token_distribution",
     "set_style",
 ]

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import AutoLocator, MaxNLocator, NullLocator
 from numpy.typing import ArrayLike
 
-from utils.plotting.style import PALETTE, category_colors, new_figure
+from utils.plotting.style import DARK_GREY, PAGE_WIDTH, PALETTE, category_colors, new_figure
+from utils.plotting.text import text_width
 from utils.plotting.validation import finite, not_empty, same_length
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 MARKERS = "osD^vPX*"  # a second cue beside the colour
 MAX_MARKERS = 30  # on a line; with more points, markers stand at some of them
+MARKER_DISTANCE = 0.06  # of the diagonal, between markers of such a line on a log axis
+LEGEND_SIZE, LEGEND_HANDLE = 9, 45  # points: of the letters, and beside each label
 MAX_MARKED = 12  # measured points that get their own tick on a log axis
 MIN_TICK_DISTANCE = 0.05  # of the width of the axis
 
@@ -28,7 +31,9 @@ def plot_curves(
     xlabel: str,
     ylabel: str,
     xscale: str = "linear",
+    yscale: str = "linear",
     intervals: Mapping[str, tuple[ArrayLike, ArrayLike]] | None = None,
+    references: Mapping[str, float] | None = None,
 ) -> Figure:
     """Lines with a marker at each measured point, or at some of them where there are many.
 
@@ -38,10 +43,13 @@ def plot_curves(
         xlabel: quantity and unit of x.
         ylabel: quantity and unit of y.
         xscale: "linear" or "log".
+        yscale: "linear" or "log".
         intervals: name of a curve -> (low, high), each (N,), drawn as a band around it.
+        references: label -> y of a dashed line across the figure. A label that begins with the name
+            of a curve ("human, mean 0.36", say) gives the line that curve's colour.
 
     Raises:
-        ValueError: no curve, lengths that differ, NaN, x <= 0 on a log scale, or an interval
+        ValueError: no curve, lengths that differ, NaN, x or y <= 0 on a log scale, or an interval
             for a curve that does not exist.
     """
     series = {name: checked_curve(name, x, y) for name, (x, y) in named_curves(curves).items()}
@@ -50,14 +58,20 @@ def plot_curves(
     ax = fig.add_subplot(xlabel=xlabel, ylabel=ylabel)
     ax.grid(visible=True)
     draw_bands(ax, series, intervals or {})
-    draw_lines(ax, series)
+    draw_lines(ax, series, xscale)
+    draw_references(ax, series, references or {})
+    if yscale == "log":
+        drawn = [*(y for _, y in series.values()), [*(references or {}).values()]]
+        check_positive("y", np.concatenate(drawn))
+        ax.set_yscale("log")
     measured = np.unique(np.concatenate([x for x, _ in series.values()]))
     if xscale == "log":
         use_log_axis(ax, measured)
+        mark_measured(ax, measured)
     elif (measured == measured.round()).all():
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    if len(series) > 1:
-        ax.legend()
+    if len(series) > 1 or references:
+        draw_legend(ax, most_points=max(len(x) for x, _ in series.values()))
     return fig
 
 
@@ -77,12 +91,39 @@ def checked_curve(name: str, x: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np
     return xs, ys
 
 
-def draw_lines(ax: Axes, series: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> None:
+def draw_lines(ax: Axes, series: Mapping[str, tuple[np.ndarray, np.ndarray]], xscale: str) -> None:
     """One line per curve; after eight the colours repeat, dashed."""
     for i, (name, color) in enumerate(zip(series, category_colors(len(series)), strict=True)):
-        style = "-" if i < len(PALETTE) else "--"
-        marker, every = MARKERS[i % len(MARKERS)], -(-len(series[name][0]) // MAX_MARKERS)
+        style, marker = "-" if i < len(PALETTE) else "--", MARKERS[i % len(MARKERS)]
+        every: float = -(-len(series[name][0]) // MAX_MARKERS)
+        if every > 1 and xscale == "log":  # there, every n-th point would crowd at the right
+            every = MARKER_DISTANCE
         ax.plot(*series[name], style, color=color, marker=marker, markevery=every, label=name)
+
+
+def draw_references(
+    ax: Axes,
+    series: Mapping[str, tuple[np.ndarray, np.ndarray]],
+    references: Mapping[str, float],
+) -> None:
+    """A dashed line per reference, in the colour of the curve that its label begins with."""
+    colors = dict(zip(series, category_colors(len(series)), strict=True))
+    for label, y in references.items():
+        finite(f"references[{label!r}]", [y])
+        named = [name for name in series if label.startswith(name)]
+        color = colors[max(named, key=len)] if named else DARK_GREY
+        ax.axhline(y, linestyle="--", linewidth=1.3, color=color, label=label)
+
+
+def draw_legend(ax: Axes, most_points: int) -> None:
+    """Names of the lines, below the axes where many points leave no corner free."""
+    if most_points <= MAX_MARKERS:
+        ax.legend()
+    else:
+        labels = ax.get_legend_handles_labels()[1]
+        widest = max(text_width(label, LEGEND_SIZE) for label in labels) + LEGEND_HANDLE
+        columns = max(1, int(72 * PAGE_WIDTH / widest))
+        ax.figure.legend(loc="outside lower center", ncols=min(columns, len(labels)))
 
 
 def draw_bands(
@@ -102,10 +143,26 @@ def draw_bands(
 
 
 def use_log_axis(ax: Axes, x: np.ndarray) -> None:
-    """A logarithmic x axis, with a tick at each measured `x` if they are few and far apart."""
-    if x.min() <= 0:
-        raise ValueError(f'x holds {x.min():g}, which a log axis cannot show: use xscale="linear".')
+    """A logarithmic x axis; where the values (N,) span less than a decade, with plain ticks."""
+    check_positive("x", x)
     ax.set_xscale("log")
+    if x.max() < 10 * x.min():
+        ax.xaxis.set_major_locator(AutoLocator())
+        ax.xaxis.set_major_formatter(lambda value, _: f"{value:,.6g}")
+        ax.xaxis.set_minor_locator(NullLocator())
+
+
+def check_positive(axis: str, values: np.ndarray) -> None:
+    """Raise ValueError if `axis` ("x" or "y") has a value that a log axis cannot show."""
+    if values.min() <= 0:
+        raise ValueError(
+            f"{axis} holds {values.min():g}, which a log axis cannot show: use "
+            f'{axis}scale="linear".'
+        )
+
+
+def mark_measured(ax: Axes, x: np.ndarray) -> None:
+    """A tick at each of the sorted `x` (N,) on a log axis if they are few and far apart."""
     distances = np.diff(np.log(x)) / np.log(x[-1] / x[0]) if len(x) > 1 else np.ones(1)
     if len(x) <= MAX_MARKED and distances.min() >= MIN_TICK_DISTANCE:
         ax.set_xticks(x, [f"{value:,.6g}" for value in x])

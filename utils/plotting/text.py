@@ -5,6 +5,7 @@ from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.textpath import text_to_path
 
 LINE_HEIGHT = 1.35  # distance of two lines, in font sizes
+WHITE_SPACE = {" ": "\N{OPEN BOX}", "\n": "↵", "\t": "→"}
 
 
 def text_width(text: str, size: float, weight: str = "normal") -> float:
@@ -32,3 +33,11 @@ def drawable(text: str) -> str:
     """`text` with a box for each character that the figure font lacks (most emoji, say)."""
     known = get_font(findfont(FontProperties(family=rcParams["font.family"]))).get_charmap()
     return "".join(c if ord(c) in known or c.isspace() else "\N{WHITE SQUARE}" for c in text)
+
+
+def visible_spaces(token: str) -> str:
+    """`token` with signs for the white space at its ends, which tells " car" from "car"."""
+    body = token.strip()
+    start, end = token.split(body, 1) if body else (token, "")
+    signs = str.maketrans(WHITE_SPACE)
+    return start.translate(signs) + body + end.translate(signs)
