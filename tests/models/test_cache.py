@@ -80,6 +80,29 @@ def test_reordering_takes_everything_of_a_row_along():
     assert cache.length == 4
 
 
+def test_cropping_forgets_the_last_tokens():
+    cache = KeyValueCache(PADDED, 6, **SIZES)
+    states = fill(cache, 4)
+    fill(cache, 2)
+    cache.crop(4)
+    assert cache.length == 4
+    assert cache.next_positions(2).tolist() == [[2, 3], [4, 5]]
+    new = fill(cache, 1)
+    for layer in cache.layers:
+        keys, values = layer.append(new[:, :, :0], new[:, :, :0])
+        assert torch.equal(keys, torch.cat((states, new), dim=2))
+        assert torch.equal(values, -keys)
+
+
+@pytest.mark.parametrize("length", [-1, 5])
+def test_cropping_to_what_was_never_seen_is_refused(length):
+    cache = KeyValueCache(PADDED, 6, **SIZES)
+    fill(cache, 4)
+    message = rf"^A cache of 4 tokens cannot be cropped to {length}: keep 0 to 4\.$"
+    with pytest.raises(ValueError, match=message):
+        cache.crop(length)
+
+
 def test_keys_and_values_have_the_dtype_asked_for():
     cache = KeyValueCache(PADDED, 6, **SIZES, dtype=torch.bfloat16)
     assert {layer.keys.dtype for layer in cache.layers} == {torch.bfloat16}

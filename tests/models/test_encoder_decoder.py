@@ -133,7 +133,7 @@ def test_greedy_ids_equal_generate_and_stop_at_the_end_token(pair, inputs):
         )  # fmt: skip
         cache = ours.new_cache(**source, max_new_tokens=NEW)
         options = {"max_new_tokens": NEW, "eos_id": eos_id, "pad_id": 1}
-        return greedy(ours.step, start_tokens(3), cache, **options), expected
+        return greedy(ours.step, start_tokens(3), cache, **options).ids, expected
 
     ids, expected = both(None)
     assert torch.equal(ids, expected)

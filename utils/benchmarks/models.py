@@ -202,7 +202,7 @@ def continuations(
 
     def decode(model: Llama) -> Tensor:
         cache = model.new_cache(batch["attention_mask"], new_tokens)
-        return greedy(model.step, batch["input_ids"], cache, max_new_tokens=new_tokens)
+        return greedy(model.step, batch["input_ids"], cache, max_new_tokens=new_tokens).ids
 
     candidates = {"transformers generate": generate}
     for name, model in models.items():

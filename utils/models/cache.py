@@ -21,6 +21,14 @@ def check_length(num_tokens: int, num_positions: int) -> None:
         )
 
 
+def check_crop(length: int, num_cached: int) -> None:
+    """Raise ValueError unless `length` is among the lengths that a cache can go back to."""
+    if not 0 <= length <= num_cached:
+        raise ValueError(
+            f"A cache of {num_cached} tokens cannot be cropped to {length}: keep 0 to {num_cached}."
+        )
+
+
 def token_positions(attention_mask: Tensor) -> Tensor:
     """(B, T) position of each token among the tokens of its row, given 0 at padding."""
     return (attention_mask.long().cumsum(dim=1) - 1).clamp(min=0)
@@ -113,6 +121,19 @@ class KeyValueCache:
         self.is_token, self.positions = self.is_token[rows], self.positions[rows]
         for layer in self.layers:
             layer.keys, layer.values = layer.keys[rows], layer.values[rows]
+
+    def crop(self, length: int) -> None:
+        """Forget what follows the first `length` tokens, as speculative decoding does.
+
+        Args:
+            length: to keep, padding counted.
+
+        Raises:
+            ValueError: the cache does not hold so many tokens.
+        """
+        check_crop(length, self.length)
+        for layer in self.layers:
+            layer.length = length
 
 
 def _whole_mask(attention_mask: Tensor, capacity: int) -> Tensor:

@@ -99,9 +99,16 @@ class DecoderModel(nn.Module):
             dtype=self.embedding.weight.dtype,
         )
 
-    @torch.inference_mode()
     def step(self, ids: Tensor, cache: KeyValueCache) -> Tensor:
         """Logits (B, V) of the token after the last of `ids`; the cache keeps what it has seen.
+
+        Args: as for `states`, and so are the errors.
+        """
+        return self.logits(self.states(ids, cache)[:, -1])
+
+    @torch.inference_mode()
+    def states(self, ids: Tensor, cache: KeyValueCache) -> Tensor:
+        """Hidden states (B, T, D) of `ids` after the last norm; the cache keeps what it has seen.
 
         Args:
             ids: (B, T), the whole prompt first, then usually one new token per row.
@@ -119,7 +126,12 @@ class DecoderModel(nn.Module):
         hidden_states = self._run_layers(
             ids, positions, mask, is_causal=is_causal, caches=cache.layers
         )
-        return self.output(self.norm(hidden_states[:, -1]))  # (B, V)
+        return self.norm(hidden_states)  # (B, T, D)
+
+    @torch.inference_mode()
+    def logits(self, states: Tensor) -> Tensor:
+        """(…, D) of `states` -> (…, V) logits of the token after each."""
+        return self.output(states)
 
     def _run_layers(
         self,

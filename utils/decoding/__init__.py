@@ -1,0 +1,54 @@
+"""Decoding strategies over any model that continues a text one step at a time."""
+
+from utils.decoding.contrastive import contrastive_search
+from utils.decoding.filters import (
+    Sampling,
+    apply_temperature,
+    ban_repeated_ngrams,
+    min_p_filter,
+    top_k_filter,
+    top_p_filter,
+    typical_filter,
+)
+from utils.decoding.library import LibraryCache, LibraryDecoder
+from utils.decoding.metrics import distinct, quality_table, repetition
+from utils.decoding.sampling import sample
+from utils.decoding.scoring import log_probs_from_logits, sequence_logprob
+from utils.decoding.search import Beams, BeamStep, beam_search, greedy
+from utils.decoding.speculative import Draft, NgramDraft, Speculation, speculative_sample
+from utils.decoding.steps import Continuations, Decoder, Step
+from utils.decoding.text import Generation, TextGenerator
+from utils.decoding.toy import ToyLM
+
+__all__ = [
+    "BeamStep",
+    "Beams",
+    "Continuations",
+    "Decoder",
+    "Draft",
+    "Generation",
+    "LibraryCache",
+    "LibraryDecoder",
+    "NgramDraft",
+    "Sampling",
+    "Speculation",
+    "Step",
+    "TextGenerator",
+    "ToyLM",
+    "apply_temperature",
+    "ban_repeated_ngrams",
+    "beam_search",
+    "contrastive_search",
+    "distinct",
+    "greedy",
+    "log_probs_from_logits",
+    "min_p_filter",
+    "quality_table",
+    "repetition",
+    "sample",
+    "sequence_logprob",
+    "speculative_sample",
+    "top_k_filter",
+    "top_p_filter",
+    "typical_filter",
+]

@@ -1,0 +1,244 @@
+"""Speculative sampling: a cheap draft runs ahead, and the model reads its tokens in one call."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from utils.decoding.filters import Sampling
+from utils.decoding.scoring import log_probs_from_logits
+from utils.decoding.steps import Continuations, Decoder, OnToken, check_prompts
+
+PLAIN = Sampling()
+
+
+class Draft(Protocol):
+    """Guesses how a text goes on; right guesses save time, wrong ones change nothing else."""
+
+    def __call__(
+        self, text: Tensor, num_drafted: int, sampling: Sampling, generator: torch.Generator | None
+    ) -> tuple[Tensor, Tensor]:
+        """Tokens that may follow a text, and the distributions they were drawn from.
+
+        Args:
+            text: (T,) ids so far.
+            num_drafted: at most so many tokens; fewer, or none, where there is no good guess.
+            sampling: how the model's tokens will be drawn: a draft drawn likewise is right more
+                often.
+            generator: of random numbers.
+
+        Returns:
+            Ids (g,), and for each the distribution (g, W) over the first W ids, given the text and
+            the ids before it.
+        """
+
+
+@dataclass(frozen=True)
+class NgramDraft:
+    """What followed the last tokens where they stood before: an n-gram model of the text itself.
+
+    Contexts are as long as were seen before, up to `max_context`; where not even the last token
+    was, nothing is drafted. The library calls the like prompt lookup (Saxena 2023).
+
+    Attributes:
+        max_context: tokens that have to be the same, at most.
+
+    Raises:
+        ValueError: `max_context` is no whole number of 1 or more.
+    """
+
+    max_context: int = 3
+
+    def __post_init__(self) -> None:
+        _check_count("max_context", self.max_context)
+
+    def __call__(
+        self, text: Tensor, num_drafted: int, sampling: Sampling, generator: torch.Generator | None
+    ) -> tuple[Tensor, Tensor]:
+        """See `Draft`; the counts are drawn from as `sampling` says."""
+        length = len(text)
+        distributions = text.new_zeros(num_drafted, int(text.max()) + 1, dtype=torch.float)
+        for distribution in distributions:
+            followers, counts = self.followers(text).unique(return_counts=True)  # (m,) both
+            if len(followers) == 0:
+                break
+            probs = sampling(counts.log()).softmax(dim=-1)
+            distribution[followers] = probs
+            drawn = torch.multinomial(probs, num_samples=1, generator=generator)
+            text = torch.cat((text, followers[drawn]))
+        drafted = text[length:]
+        return drafted, distributions[: len(drafted)]
+
+    def followers(self, text: Tensor) -> Tensor:
+        """The tokens (m,) that followed the longest context that ends `text` (T,), if any."""
+        for size in range(min(self.max_context, len(text) - 1), 0, -1):
+            contexts = text[:-1].unfold(0, size, 1)  # (T - size, size)
+            is_same = (contexts == text[-size:]).all(dim=-1)
+            if is_same.any():
+                return text[size:][is_same]
+        return text[:0]
+
+
+@dataclass(frozen=True)
+class Speculation(Continuations):
+    """A continuation and what it took.
+
+    Attributes:
+        num_drafted: tokens that the draft proposed.
+        num_accepted: tokens among these that the model accepted.
+        num_calls: passes through the model, that over the prompt included.
+    """
+
+    num_drafted: int
+    num_accepted: int
+    num_calls: int
+
+
+@torch.inference_mode()
+def speculative_sample(
+    decoder: Decoder,
+    ids: Tensor,
+    cache: Any,
+    draft: Draft,
+    sampling: Sampling = PLAIN,
+    *,
+    num_drafted: int = 4,
+    max_new_tokens: int,
+    generator: torch.Generator | None = None,
+    eos_id: int | None = None,
+    on_token: OnToken | None = None,
+) -> Speculation:
+    """Draw a continuation from the same distribution as `sample`, with fewer calls of the model.
+
+    A call reads the last token and the drafted ones, keeps as many of these as Leviathan et al.
+    2023 (Algorithm 1; Chen et al. 2023, Algorithm 2) accept, and adds one of the model's own.
+    With Sampling(top_k=1) that is greedy search, but for ties.
+
+    Args:
+        decoder: the model.
+        ids: (1, T), one prompt.
+        cache: a new one for it, with room for the new tokens.
+        draft: proposes tokens, as `NgramDraft` does.
+        sampling: temperature and filters; the model's own distribution by default.
+        num_drafted: tokens to draft for a call, at most.
+        max_new_tokens: at most so many; fewer if the text is finished earlier.
+        generator: of random numbers, on the device of `ids`; torch's global one by default.
+        eos_id: the token that finishes the text; none by default.
+        on_token: gets each new token, (1,).
+
+    Raises:
+        ValueError: the prompt is empty or not one, no token is asked for or to be drafted, or the
+            draft has ids that the model does not know.
+        ContextLengthError: prompt and new tokens do not fit the cache.
+    """
+    check_prompts(ids, max_new_tokens)
+    _check(ids, num_drafted)
+    text = _Text(ids[0], ids.shape[1] + max_new_tokens, eos_id)
+    counts = {"num_drafted": 0, "num_accepted": 0, "num_calls": 0}
+    while not text.is_finished:
+        drafted, draft_probs = draft(text.ids, min(num_drafted, text.room - 1), sampling, generator)
+        logits = _read(decoder, cache, text.ids, drafted)  # (g + 1, V)
+        new = accept(drafted, draft_probs, sampling(logits).softmax(dim=-1), generator)  # (n + 1,)
+        cache.crop(len(text.ids) + len(new) - 1)
+        _count(counts, drafted, new)
+        for token in text.append(new, logits):
+            if on_token is not None:
+                on_token(token[None])
+    return Speculation(*text.continuation(), **counts)
+
+
+def accept(
+    drafted: Tensor, draft_probs: Tensor, probs: Tensor, generator: torch.Generator | None = None
+) -> Tensor:
+    """The first n drafted tokens and one token more, together distributed as the model's tokens.
+
+    Of a draft q and a model p, x is kept with probability min(1, p(x) / q(x)); in place of the
+    first that is not, one is drawn from max(0, p - q), and after the last from p (Leviathan et al.
+    2023, section 2.3 and appendix A.1, which proves it).
+
+    Args:
+        drafted: (g,) ids.
+        draft_probs: q, (g, W) over the first W ids.
+        probs: p, (g + 1, V), the last row being for the token after all drafted ones.
+        generator: of random numbers.
+
+    Returns:
+        (n + 1,) ids.
+
+    Raises:
+        ValueError: W exceeds V.
+    """
+    num_ids, num_known = draft_probs.shape[1], probs.shape[1]
+    if num_ids > num_known:
+        raise ValueError(
+            f"The draft has {num_ids} token ids and the model {num_known}: both need the same "
+            "tokenizer."
+        )
+    draft_probs = F.pad(draft_probs, (0, num_known - num_ids, 0, 1))  # (g + 1, V)
+    places = torch.arange(len(drafted), device=drafted.device)
+    ratios = probs[places, drafted] / draft_probs[places, drafted]  # (g,)
+    is_accepted = torch.bernoulli(ratios.clamp(max=1), generator=generator)
+    n = int(is_accepted.cumprod(dim=0).sum())
+    rest = (probs[n] - draft_probs[n]).clamp(min=0)  # (V,)
+    rest = rest if rest.any() else probs[n]  # p and q differ by rounding only
+    return torch.cat((drafted[:n], torch.multinomial(rest, num_samples=1, generator=generator)))
+
+
+class _Text:
+    """A text (T,) that grows by some tokens each time."""
+
+    def __init__(self, prompt: Tensor, max_length: int, eos_id: int | None) -> None:
+        self.ids = prompt
+        self.max_length = max_length
+        self.eos_id = eos_id
+        self.log_probs: list[Tensor] = []
+
+    @property
+    def room(self) -> int:
+        return self.max_length - len(self.ids)
+
+    @property
+    def is_finished(self) -> bool:
+        has_ended = bool(self.log_probs) and int(self.ids[-1]) == self.eos_id
+        return self.room == 0 or has_ended
+
+    def append(self, new: Tensor, logits: Tensor) -> Tensor:
+        """The tokens of `new` (n,) that are kept, up to the end token; logits (n or more, V)."""
+        ends = (new == self.eos_id).nonzero() if self.eos_id is not None else []
+        kept = new[: int(ends[0]) + 1] if len(ends) else new
+        self.log_probs.append(log_probs_from_logits(logits[: len(kept)], kept))
+        self.ids = torch.cat((self.ids, kept))
+        return kept
+
+    def continuation(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Ids (1, T + new), log-probabilities (1, new), and their number (1,)."""
+        log_probs = torch.cat(self.log_probs)[None]
+        return self.ids[None], log_probs, self.ids.new_tensor([log_probs.shape[1]])
+
+
+def _read(decoder: Decoder, cache: Any, text: Tensor, drafted: Tensor) -> Tensor:
+    """Logits (g + 1, V) after `text` (T,) and after each of the drafted (g,); one call."""
+    unseen = torch.cat((text[cache.length :], drafted))
+    states = decoder.states(unseen[None], cache)  # (1, S, D)
+    return decoder.logits(states[0, -len(drafted) - 1 :]).float()
+
+
+def _count(counts: dict[str, int], drafted: Tensor, new: Tensor) -> None:
+    counts["num_drafted"] += len(drafted)
+    counts["num_accepted"] += len(new) - 1
+    counts["num_calls"] += 1
+
+
+def _check(ids: Tensor, num_drafted: int) -> None:
+    if len(ids) != 1:
+        raise ValueError(f"There are {len(ids)} prompts: speculative sampling takes one at a time.")
+    _check_count("num_drafted", num_drafted)
+
+
+def _check_count(name: str, count: int) -> None:
+    if not isinstance(count, int) or count < 1:
+        raise ValueError(f"{name} is {count}: choose a whole number of 1 or more.")
