@@ -91,6 +91,7 @@ HUB: dict[str, Callable[[], Repository]] = {
     "distilbert/distilbert-base-uncased": lambda: checkpoint(DISTILBERT, word_pieces()),
     "google-bert/bert-base-uncased": lambda: checkpoint(BERT, word_pieces()),
     "FacebookAI/xlm-roberta-base": lambda: checkpoint(XLM_R, sentence_pieces()),
+    "openai-community/gpt2": lambda: checkpoint(GPT2, byte_pairs()),
     "openai-community/gpt2-xl": lambda: checkpoint(GPT2, byte_pairs()),
     "HuggingFaceTB/SmolLM2-135M-Instruct": lambda: checkpoint(LLAMA, byte_pairs()),
     "facebook/wav2vec2-base-960h": lambda: checkpoint(WAV2VEC2, characters()),
