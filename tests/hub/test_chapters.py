@@ -16,35 +16,41 @@ from utils.notebooks.files import needed_assets, read
 CHAPTERS = {
     "02_text_classification": ["encoder", "short_texts"],
     "03_transformer_anatomy": ["bert", "llama"],
+    "05_text_generation": ["causal_lm", "wiki"],
+    "articles/how_to_generate": ["gpt2", "wiki"],
 }
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """An empty project, so that the executed notebooks stay out of the repository's."""
-    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "notebooks" / "articles").mkdir(parents=True)
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     return tmp_path
 
 
-@pytest.mark.parametrize(("chapter", "names"), CHAPTERS.items())
+@pytest.mark.parametrize(("name", "assets"), CHAPTERS.items())
 def test_a_chapter_reaches_its_closing_table(
-    hub: Hub, client: Client, project: Path, chapter: str, names: list[str]
+    hub: Hub, client: Client, project: Path, name: str, assets: list[str]
 ) -> None:
-    notebook = ROOT / "notebooks" / f"{chapter}.ipynb"
-    shutil.copy(notebook, project / "notebooks")
-    for name in needed_assets(read(notebook)):
-        fetch(name)  # what a chapter reads from a wheel at either position of the dial
+    notebook = ROOT / "notebooks" / f"{name}.ipynb"
+    shutil.copy(notebook, project / "notebooks" / f"{name}.ipynb")
+    for asset in needed_assets(read(notebook)):
+        fetch(asset)  # what a chapter reads from a wheel at either position of the dial
 
     run = client.start(
-        "-m", "utils.runner", "run", chapter, "--assets", "hub", "--scale", "small", cwd=project
+        "-m", "utils.runner", "run", name, "--assets", "hub", "--scale", "small", cwd=project
     )
 
     assert run.returncode == 0, run.stdout
-    executed = read(project / "build" / "notebooks" / "hub-small" / notebook.name)
+    executed = read(project / "build" / "notebooks" / "hub-small" / f"{name}.ipynb")
     summary = read_summary(executed)
-    assert (summary["chapter"], summary["assets"], summary["scale"]) == (chapter, "hub", "small")
-    assert {id for id, _ in hub.asked} == {load_catalog().find(name).hub.id for name in names}
+    assert (summary["chapter"], summary["assets"], summary["scale"]) == (
+        notebook.stem,
+        "hub",
+        "small",
+    )
+    assert {id for id, _ in hub.asked} == {load_catalog().find(asset).hub.id for asset in assets}
     assert client.hosts == {"127.0.0.1"}
     assert "LOAD REPORT" not in errors(executed), "a head that is left over is no news"
 

@@ -34,7 +34,7 @@ def top_k_filter(logits: Tensor, k: int) -> Tensor:
         ValueError: k is not a whole number of 1 or more.
     """
     if not isinstance(k, int) or k < 1:
-        raise ValueError(f"top_k is {k}: choose a whole number of 1 or more.")
+        raise ValueError(f"top_k is {k}: choose 1 or more, or leave it out to keep all.")
     kth_best = logits.topk(min(k, logits.shape[-1])).values[..., -1:]  # (..., 1)
     return logits.masked_fill(logits < kth_best, OUT)
 
