@@ -37,6 +37,7 @@ def download(wheel: Wheel, folder: Path) -> Path:
             output = _wait(pip, wheel, folder)
         except BaseException:
             pip.kill()
+            pip.wait()  # `with` waits a quarter of a second only after a KeyboardInterrupt
             raise
     if pip.returncode:
         raise _failure(wheel, output)
