@@ -42,6 +42,19 @@ def random_prompts():
     return {"input_ids": ids.masked_fill(mask == 0, PAD), "attention_mask": mask}
 
 
+def shapes_read(strategy, decoder, **options):
+    """The shape of the ids at each step of a strategy that adds three tokens to random prompts."""
+    shapes, prompts = [], random_prompts()
+
+    def step(ids, cache):
+        shapes.append(tuple(ids.shape))
+        return decoder.step(ids, cache)
+
+    cache = decoder.new_cache(prompts["attention_mask"], 3)
+    strategy(step, prompts["input_ids"], cache, max_new_tokens=3, **options)
+    return shapes
+
+
 def run(strategy, decoder, prompts, *args, max_new_tokens, **options):
     """A strategy over steps, with a new cache for prompts as a tokenizer gives them."""
     cache = decoder.new_cache(prompts["attention_mask"], max_new_tokens)

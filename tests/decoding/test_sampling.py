@@ -3,7 +3,7 @@
 import pytest
 import scipy.stats
 import torch
-from small_models import NO_END, PAD, from_scratch, random_prompts, run
+from small_models import NO_END, PAD, from_scratch, random_prompts, run, shapes_read
 
 from utils.decoding import LibraryDecoder, Sampling, ToyLM, greedy, sample, sequence_logprob
 
@@ -132,16 +132,7 @@ def test_the_global_generator_is_the_default(small):
 
 @pytest.mark.parametrize("make", [from_scratch, LibraryDecoder])
 def test_samples_share_the_pass_over_the_prompt(small, make):
-    decoder, shapes = make(small), []
-
-    def step(ids, cache):
-        shapes.append(tuple(ids.shape))
-        return decoder.step(ids, cache)
-
-    prompts = random_prompts()
-    cache = decoder.new_cache(prompts["attention_mask"], 3)
-    sample(step, prompts["input_ids"], cache, max_new_tokens=3, num_samples=2)
-    assert shapes == [(4, 5), (8, 1), (8, 1)]
+    assert shapes_read(sample, make(small), num_samples=2) == [(4, 5), (8, 1), (8, 1)]
 
 
 def test_no_samples_get_one_sentence():

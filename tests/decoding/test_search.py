@@ -4,7 +4,16 @@ import math
 
 import pytest
 import torch
-from small_models import NO_END, PAD, VOCABULARY, from_scratch, random_prompts, run, small_gpt2
+from small_models import (
+    NO_END,
+    PAD,
+    VOCABULARY,
+    from_scratch,
+    random_prompts,
+    run,
+    shapes_read,
+    small_gpt2,
+)
 
 from utils.decoding import LibraryDecoder, ToyLM, beam_search, greedy
 from utils.models.cache import ContextLengthError
@@ -246,16 +255,7 @@ def test_one_beam_is_greedy(small):
 @pytest.mark.parametrize("make", [from_scratch, LibraryDecoder])
 def test_the_prompts_go_through_the_model_once(small, make):
     """Each once, and after that one token per beam."""
-    decoder, shapes = make(small), []
-
-    def step(ids, cache):
-        shapes.append(tuple(ids.shape))
-        return decoder.step(ids, cache)
-
-    prompts = random_prompts()
-    cache = decoder.new_cache(prompts["attention_mask"], 3)
-    beam_search(step, prompts["input_ids"], cache, num_beams=2, max_new_tokens=3)
-    assert shapes == [(4, 5), (8, 1), (8, 1)]
+    assert shapes_read(beam_search, make(small), num_beams=2) == [(4, 5), (8, 1), (8, 1)]
 
 
 ARTICLE = {

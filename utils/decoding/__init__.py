@@ -1,5 +1,6 @@
 """Decoding strategies over any model that continues a text one step at a time."""
 
+from utils.decoding.adapters import LibraryCache, LibraryDecoder
 from utils.decoding.contrastive import contrastive_search
 from utils.decoding.filters import (
     Sampling,
@@ -10,7 +11,6 @@ from utils.decoding.filters import (
     top_p_filter,
     typical_filter,
 )
-from utils.decoding.library import LibraryCache, LibraryDecoder
 from utils.decoding.metrics import distinct, quality_table, repetition
 from utils.decoding.sampling import sample
 from utils.decoding.scoring import log_probs_from_logits, sequence_logprob

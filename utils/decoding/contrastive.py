@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from utils.decoding.filters import check_count
 from utils.decoding.steps import Continuations, Decoder, OnToken, extend
 
 
@@ -123,7 +124,6 @@ def _directions(states: Tensor) -> Tensor:
 
 
 def _check(k: int, penalty: float) -> None:
-    if not isinstance(k, int) or k < 1:
-        raise ValueError(f"k is {k}: choose a whole number of 1 or more.")
+    check_count("k", k)
     if not 0 <= penalty <= 1:
         raise ValueError(f"penalty is {penalty}: choose a number from 0 to 1.")

@@ -97,8 +97,7 @@ def ban_repeated_ngrams(logits: Tensor, ids: Tensor, n: int) -> Tensor:
     Raises:
         ValueError: n is not a whole number of 1 or more.
     """
-    if not isinstance(n, int) or n < 1:
-        raise ValueError(f"no_repeat_ngram_size is {n}: choose a whole number of 1 or more.")
+    check_count("no_repeat_ngram_size", n)
     if ids.shape[1] < n:
         return logits
     ngrams = ids.unfold(1, n, 1)  # (B, T - n + 1, n)
@@ -144,11 +143,18 @@ FILTERS = {
     "min_p": min_p_filter,
     "typical_p": typical_filter,
 }
+PLAIN = Sampling()  # the model's own distribution
 
 
 def _in_vocabulary_order(values: Tensor, tokens: Tensor) -> Tensor:
     """Values (..., V) of sorted tokens, put back to where those tokens are."""
     return torch.empty_like(values).scatter_(-1, tokens, values)
+
+
+def check_count(name: str, value: int) -> None:
+    """Raise ValueError if `value` is not a whole number of 1 or more."""
+    if not isinstance(value, int) or value < 1:
+        raise ValueError(f"{name} is {value}: choose a whole number of 1 or more.")
 
 
 def _check_share(name: str, value: float) -> None:

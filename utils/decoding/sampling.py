@@ -7,10 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from utils.decoding.filters import Sampling
+from utils.decoding.filters import PLAIN, Sampling
 from utils.decoding.steps import Continuations, OnToken, Step, extend
-
-PLAIN = Sampling()
 
 
 def sample(

@@ -9,11 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from utils.decoding.filters import Sampling
+from utils.decoding.filters import PLAIN, Sampling, check_count
 from utils.decoding.scoring import log_probs_from_logits
 from utils.decoding.steps import Continuations, Decoder, OnToken, check_prompts
-
-PLAIN = Sampling()
 
 
 class Draft(Protocol):
@@ -54,7 +52,7 @@ class NgramDraft:
     max_context: int = 3
 
     def __post_init__(self) -> None:
-        _check_count("max_context", self.max_context)
+        check_count("max_context", self.max_context)
 
     def __call__(
         self, text: Tensor, num_drafted: int, sampling: Sampling, generator: torch.Generator | None
@@ -236,9 +234,4 @@ def _count(counts: dict[str, int], drafted: Tensor, new: Tensor) -> None:
 def _check(ids: Tensor, num_drafted: int) -> None:
     if len(ids) != 1:
         raise ValueError(f"There are {len(ids)} prompts: speculative sampling takes one at a time.")
-    _check_count("num_drafted", num_drafted)
-
-
-def _check_count(name: str, count: int) -> None:
-    if not isinstance(count, int) or count < 1:
-        raise ValueError(f"{name} is {count}: choose a whole number of 1 or more.")
+    check_count("num_drafted", num_drafted)

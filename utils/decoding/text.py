@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch import Tensor
 
+from utils.decoding.adapters import LibraryDecoder
 from utils.decoding.contrastive import contrastive_search
 from utils.decoding.filters import Sampling
-from utils.decoding.library import LibraryDecoder
 from utils.decoding.sampling import sample
 from utils.decoding.search import beam_search, greedy
 from utils.decoding.speculative import NgramDraft, speculative_sample
