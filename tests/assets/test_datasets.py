@@ -9,7 +9,7 @@ from collections import Counter
 from itertools import combinations
 
 import pytest
-from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
+from datasets import ClassLabel, Dataset, DatasetDict, Features, Value, concatenate_datasets
 
 from utils.assets.catalog import load_catalog
 from utils.assets.datasets import card, counts, load
@@ -25,6 +25,7 @@ NAMES = [
     "papers",
     "conversations",
     "intents",
+    "intents_oos",
     "code",
 ]
 LABELS = {"short_texts": "label", "questions": "coarse_label", "tweets": "label", "wiki": "topic"}
@@ -90,6 +91,7 @@ def test_classes_keep_their_proportions(
         ("papers", "6ae35547e05cc879"),
         ("conversations", "dcf951dd63d1ced2"),
         ("intents", "3604d07a77f4d201"),
+        ("intents_oos", "2c3f79b6fdd5044c"),
         ("code", "013e2975b588113c"),
     ],
 )
@@ -213,6 +215,38 @@ def test_conversations_have_two_speakers_and_their_words(loaded: dict[str, Datas
         assert [word for _, text in lines for word in text.split()] == words
         senders = [turn[0]["sender"] for turn in turns]
         assert [speaker == "A" for speaker, _ in lines] == [one == senders[0] for one in senders]
+
+
+def test_queries_in_scope_are_the_commands_of_common_intents(
+    loaded: dict[str, DatasetDict],
+) -> None:
+    english = concatenate_datasets([*loaded["intents"].values()]).to_pandas().query("language == 0")
+    skeletons = english.skeleton.str.lower().groupby(english.intent).nunique()
+    common = english[english.intent.isin(skeletons[skeletons >= 16].index)]
+    names = loaded["intents"]["train"].features["intent"].names
+    expected = {(text, names[i]) for text, i in zip(common.text, common.intent, strict=True)}
+    queries = loaded["intents_oos"]
+    intents = queries["train"].features["intent"]
+    ours = all_rows(queries, "text", "intent", "scope")
+    assert {(text, intents.int2str(i)) for text, i, scope in ours if scope == "in"} == expected
+    assert {intents.int2str(i) for _, i, scope in ours if scope != "in"} == {"oos"}
+    skeleton_of = dict(zip(common.text, common.skeleton.str.lower(), strict=True))
+    in_splits = [
+        {skeleton_of[text] for text in rows["text"] if text in skeleton_of}
+        for rows in queries.values()
+    ]
+    assert all(one.isdisjoint(other) for one, other in combinations(in_splits, 2))
+
+
+def test_queries_near_the_scope_are_of_other_intents_in_each_split(
+    loaded: dict[str, DatasetDict],
+) -> None:
+    near = [
+        {source for source, scope in all_rows({"": rows}, "source", "scope") if scope == "near"}
+        for rows in loaded["intents_oos"].values()
+    ]
+    assert all(near)
+    assert all(one.isdisjoint(other) for one, other in combinations(near, 2))
 
 
 def test_code_is_python_under_a_known_licence(loaded: dict[str, DatasetDict]) -> None:

@@ -16,7 +16,11 @@ INPUTS = {  # of models that do not read text
     "speech": ("AutoProcessor", "np.sin(np.arange(16_000)), sampling_rate=16_000"),
     "vision": ("AutoImageProcessor", "np.zeros((300, 400, 3), np.uint8)"),
 }
-OTHER_CLASSES = {"short_texts": "label", "intents": "intent"}  # than those of the stand-in
+OTHER_CLASSES = {  # than those of the stand-in
+    "short_texts": "label",
+    "intents": "intent",
+    "intents_oos": "intent",
+}
 
 LOAD_MODEL = """
 import numpy as np

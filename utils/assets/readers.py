@@ -172,6 +172,14 @@ def read_intents(folder: Path) -> Dataset:
     )
 
 
+def read_intents_oos(folder: Path) -> DatasetDict:
+    """Queries to an assistant with their intent or "oos"; see `utils.assets.queries`."""
+    from utils.assets.queries import split_queries
+
+    lines = (folder / "queries.jsonl").read_text(encoding="utf-8").splitlines()
+    return split_queries(map(json.loads, lines))
+
+
 def read_code(folder: Path) -> Dataset:
     """Python modules of well-known packages."""
     from datasets import Dataset
@@ -235,5 +243,6 @@ READERS = {
     "papers": read_papers,
     "conversations": read_conversations,
     "intents": read_intents,
+    "intents_oos": read_intents_oos,
     "code": read_code,
 }

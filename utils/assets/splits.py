@@ -23,7 +23,7 @@ def split(dataset: Dataset, sizes: Mapping[str, int], group: str | None = None) 
     """
     from datasets import DatasetDict
 
-    shuffled = dataset.select(_shuffled_rows(dataset))
+    shuffled = dataset.select(shuffled_rows(dataset))
     parts = {}
     for name in ("test", "validation"):
         if group:
@@ -40,7 +40,7 @@ def hold_out(dataset: Dataset, size: int) -> tuple[Dataset, Dataset]:
     """
     keys = [letters_and_digits(text) for text in _texts(dataset)]
     counts = Counter(keys)
-    single = [row for row in _shuffled_rows(dataset) if counts[keys[row]] == 1]
+    single = [row for row in shuffled_rows(dataset) if counts[keys[row]] == 1]
     for column in LABEL_COLUMNS:
         if column in dataset.column_names:
             single.sort(key=dataset[column][:].__getitem__)
@@ -71,7 +71,7 @@ def _take(dataset: Dataset, held_out: set[int]) -> tuple[Dataset, Dataset]:
     return dataset.select(rest), dataset.select(sorted(held_out))
 
 
-def _shuffled_rows(dataset: Dataset) -> list[int]:
+def shuffled_rows(dataset: Dataset) -> list[int]:
     """Rows in the order of their text's hash: no random generator that a release may change."""
     digests = [_digest(text) for text in _texts(dataset)]
     return sorted(range(len(digests)), key=digests.__getitem__)
