@@ -67,7 +67,7 @@ def test_frame_has_the_rows_of_all_cases(record):
 
 def test_table_fits_a_terminal_and_shows_three_digits(record):
     console = Console(file=io.StringIO(), width=80)
-    console.print(record.table())
+    console.print(*record.tables())
     text = console.file.getvalue()
     row = next(line for line in text.splitlines() if "slow" in line)
     cells = [cell.strip() for cell in row.strip("│").split("│")]

@@ -56,6 +56,7 @@ def test_statistics_equal_numpy():
     assert timing.std == pytest.approx(samples.std())
     for q in (0, 5, 95, 99, 100):
         assert timing.percentile(q) == np.percentile(samples, q)
+    assert (timing.p50, timing.p95, timing.p99) == tuple(np.percentile(samples, (50, 95, 99)))
 
 
 def test_real_work_takes_time():

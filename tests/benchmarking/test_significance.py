@@ -1,0 +1,91 @@
+"""Paired tests: closed forms, scipy, and how often they err."""
+
+from math import comb
+
+import numpy as np
+import pytest
+import scipy.stats
+
+from utils.benchmarking import BenchmarkError, Difference, mcnemar, paired_bootstrap
+
+
+def answers(both: int, only_a: int, only_b: int, neither: int = 0):
+    """Whether each of two classifiers is right, in no particular order of texts."""
+    rows = [(1, 1)] * both + [(1, 0)] * only_a + [(0, 1)] * only_b + [(0, 0)] * neither
+    return np.random.default_rng(0).permutation(rows).T.astype(bool)
+
+
+@pytest.mark.parametrize("counts", [(50, 9, 2), (0, 3, 12), (7, 1, 0), (5, 6, 6), (80, 21, 40)])
+def test_p_values_equal_the_closed_form(counts):
+    """Twice the tail of a fair coin (Dietterich 1998 has the chi-squared approximation of it)."""
+    _, only_a, only_b = counts
+    flips, fewer = only_a + only_b, min(only_a, only_b)
+    tail = sum(comb(flips, heads) for heads in range(fewer + 1)) / 2**flips
+    result = mcnemar(*answers(*counts, neither=4))
+    assert (result.only_a, result.only_b) == (only_a, only_b)
+    assert result.p_value == pytest.approx(min(1, 2 * tail), rel=1e-12)
+
+
+def test_texts_that_both_answer_alike_say_nothing():
+    few, many = (mcnemar(*answers(both, 8, 1, neither=both)) for both in (0, 500))
+    assert few == many
+
+
+def test_equal_answers_are_no_difference():
+    right = np.array([True, False, True])
+    assert mcnemar(right, right).p_value == 1
+    assert paired_bootstrap(right, right) == Difference(0, 0, 0)
+
+
+def test_the_two_sides_can_be_exchanged():
+    a, b = answers(30, 12, 4, 3)
+    there, back = mcnemar(a, b), mcnemar(b, a)
+    assert (there.only_a, there.only_b) == (back.only_b, back.only_a)
+    assert there.p_value == back.p_value
+
+
+def test_equally_good_classifiers_seldom_look_different():
+    rng = np.random.default_rng(2)
+    p_values = [mcnemar(*(rng.random((2, 200)) < 0.8)).p_value for _ in range(200)]
+    assert np.mean(np.array(p_values) < 0.05) <= 0.08
+
+
+def test_intervals_equal_the_paired_percentile_bootstrap_of_scipy():
+    a, b = answers(60, 25, 10, 5)
+    difference = paired_bootstrap(a, b, resamples=10_000)
+    reference = scipy.stats.bootstrap(
+        (a.astype(float) - b,), np.mean, method="percentile", n_resamples=10_000, batch=1000
+    ).confidence_interval
+    assert difference.value == pytest.approx(0.15)
+    assert difference.low == pytest.approx(reference.low, abs=0.011)
+    assert difference.high == pytest.approx(reference.high, abs=0.011)
+
+
+def test_intervals_cover_the_true_difference_about_as_often_as_they_say():
+    rng = np.random.default_rng(4)
+    covered = 0
+    for _ in range(100):
+        is_hard = rng.random(300) < 0.3  # for both, so that the two go together
+        a = rng.random(300) < np.where(is_hard, 0.5, 0.95)
+        b = rng.random(300) < np.where(is_hard, 0.3, 0.95)
+        difference = paired_bootstrap(a, b, resamples=400)
+        covered += difference.low <= 0.06 <= difference.high
+    assert 88 <= covered <= 100
+
+
+def test_intervals_depend_on_the_seed_alone():
+    a, b = np.random.default_rng(6).random((2, 40))
+    assert paired_bootstrap(a, b, seed=1) == paired_bootstrap(a, b, seed=1)
+    assert paired_bootstrap(a, b, seed=1) != paired_bootstrap(a, b, seed=2)
+
+
+@pytest.mark.parametrize("test", [mcnemar, paired_bootstrap])
+@pytest.mark.parametrize(("a", "b"), [([1, 0], [1]), ([], []), ([[1]], [[1]])])
+def test_answers_to_other_texts_get_one_sentence(test, a, b):
+    with pytest.raises(BenchmarkError, match=r"^The measures have shapes .* in the same order\.$"):
+        test(a, b)
+
+
+def test_no_resamples_get_one_sentence():
+    with pytest.raises(BenchmarkError, match=r"^resamples is 0: give 1 or more\.$"):
+        paired_bootstrap([1], [0], resamples=0)
