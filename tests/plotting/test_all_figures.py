@@ -6,11 +6,13 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from utils.models.families import load_families
 from utils.plotting import (
+    plot_affine_map,
     plot_attention_grid,
     plot_attention_heads,
     plot_attention_lines,
@@ -19,20 +21,28 @@ from utils.plotting import (
     plot_class_balance,
     plot_class_probabilities,
     plot_confusion_matrix,
+    plot_contours,
     plot_curves,
     plot_embedding_panels,
     plot_family_tree,
+    plot_float_bits,
     plot_flow,
+    plot_histogram,
     plot_lengths,
     plot_model_sizes,
     plot_next_words,
     plot_padding,
     plot_positions,
     plot_probability_tree,
+    plot_pruned_network,
     plot_query_and_keys,
     plot_reliability,
     plot_scatter,
+    plot_soft_targets,
+    plot_speedups,
     plot_token_distribution,
+    plot_trials,
+    plot_weight_planes,
 )
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -61,6 +71,19 @@ tree = {
     (" a", "\n"): {"d": 0.5, "Transformers": 0.5},
     ("$b$",): {"e": 0.4},
 }
+
+weights = rng.normal(size=(2, 90, 60))
+trials = pd.DataFrame(
+    {
+        "number": range(20),
+        "value": rng.random(20),
+        "state": ["COMPLETE", "COMPLETE", "PRUNED", "COMPLETE"] * 5,
+        "params_alpha": rng.random(20),
+        "params_learning_rate": 10.0 ** rng.uniform(-5, -2, size=20),
+        "params_optimizer": ["sgd", "adamw"] * 10,
+        "params_temperature": rng.integers(2, 20, size=20),
+    }
+)
 
 FIGURES = {
     "attention heatmaps": lambda: plot_attention_heads(
@@ -150,6 +173,101 @@ FIGURES = {
         sizes={"$large$ \U0001f917": 400, "small": 80, "tiny": 5},
         size_label="size (MB)",
     ),
+    "the current disc": lambda: plot_scatter(
+        {"BERT baseline": (54.2, 86.7), "DistilBERT": (27.5, 85.8), "ORT, 8 bits": (9.2, 87.7)},
+        title="Accuracy against latency",
+        xlabel="latency (ms)",
+        ylabel="accuracy (%)",
+        sizes={"BERT baseline": 418, "DistilBERT": 256, "ORT, 8 bits": 64},
+        size_label="size (MB)",
+        current="ORT, 8 bits",
+        xlim=(1, 57),
+        ylim=(80, 90),
+    ),
+    "speed-ups": lambda: plot_speedups(
+        {"teacher in a transformers pipeline": 54.2, "$student$": 26, "slower": 30, "int8": 3.4},
+        title="What each step contributes",
+    ),
+    "no speed-up": lambda: plot_speedups({"a": 2.0, "b": 2.0}, title="None", unit="s"),
+    "slow-down": lambda: plot_speedups({"a": 2.0, "b": 2000.0}, title="Slower"),
+    "soft targets": lambda: plot_soft_targets(
+        {"one-hot": np.eye(1000)[3], 1: shares, 20: np.full(1000, 1e-3)},
+        [f"a long $intent$ {i}" for i in range(1000)],
+        title=LONG_TITLE,
+    ),
+    "five temperatures": lambda: plot_soft_targets(
+        {t: np.full(3, 1 / 3) for t in (1, 2, 5, 10, 20)}, ["yes", "no", "oos"], title="Five"
+    ),
+    "contours": lambda: plot_contours(
+        lambda x, y: (1 - x) ** 2 + 100 * (y - x**2) ** 2,
+        optimum=(1, 1),
+        found={f"{name}, 1,000 trials": (0.95, 0.9) for name in ("TPE", "$random$ search", "grid")},
+        title=LONG_TITLE,
+    ),
+    "trials": lambda: plot_trials(trials, title=LONG_TITLE, ylabel="accuracy", maximize=True),
+    "trials of nothing": lambda: plot_trials(
+        trials[["number", "value", "state"]], title="No parameter", ylabel="f", maximize=False
+    ),
+    "three parameters": lambda: plot_trials(
+        trials.drop(columns="params_optimizer"),
+        title="Three",
+        ylabel="loss (log scale)",
+        maximize=False,
+        yscale="log",
+    ),
+    "float bits": lambda: plot_float_bits(
+        -137.035,
+        {"FP32": ("1", "1" * 7 + "0", "01" * 11 + "1"), "FP8": ("0", "0000", "000")},
+        title="Bits",
+    ),
+    "one short format": lambda: plot_float_bits(0.3, {"E2M1": ("0", "00", "1")}, title="Four bits"),
+    "affine map": lambda: plot_affine_map(-1, 2, 3 / 255, 85, title=LONG_TITLE),
+    "affine map off zero": lambda: plot_affine_map(
+        0.004, 0.5, 0.5 / 15, -8, title="Four bits", q_range=(-8, 7)
+    ),
+    "histogram": lambda: plot_histogram(
+        weights,
+        title=LONG_TITLE,
+        xlabel="weight",
+        bins=250,
+        value_range=(-3, 3),
+        inset=((0.5, 1.0), (20, 90)),
+    ),
+    "two histograms": lambda: plot_histogram(
+        {"$magnitude$": weights[0], "movement": weights[1] / 2},
+        title="Weights",
+        xlabel="weight",
+        inset=((-1, -0.5), (0, 20)),
+    ),
+    "weight planes": lambda: plot_weight_planes(
+        {name: (*weights, weights[1] > t) for t, name in enumerate(("one", "$two$", "three"))},
+        title=LONG_TITLE,
+    ),
+    "one plane": lambda: plot_weight_planes({"one": (*weights, weights[0] > 0)}, title="One"),
+    "pruned network": lambda: plot_pruned_network(
+        [weights[0, :16, :4] > 0, weights[0, :2, :16] > 1], title=LONG_TITLE
+    ),
+    "distillation": lambda: plot_flow(
+        [
+            "query",
+            ("teacher", "fine-tuned"),
+            ("student", "smaller"),
+            ("KL divergence", "softened by T, times T²"),
+            ("cross-entropy", "with the label"),
+            "loss",
+        ],
+        [
+            ("query", "teacher"),
+            ("query", "student"),
+            ("teacher", "KL divergence"),
+            ("student", "KL divergence"),
+            ("student", "cross-entropy"),
+            ("KL divergence", "loss", "1 - alpha"),
+            ("cross-entropy", "loss", "alpha"),
+        ],
+        "Knowledge distillation",
+        kinds={"teacher": "frozen", "student": "trained"},
+    ),
     "bars": lambda: plot_bars(
         {"majority class": 0.23, "fine-tuned": 0.93, "cost": -0.1},
         title="Accuracy",
@@ -193,7 +311,7 @@ def fig(request: pytest.FixtureRequest) -> Figure:
 def drawn_texts(fig: Figure) -> list[Text]:
     """All texts but the labels of ticks beyond the ends of their axis, which are not drawn."""
     hidden = set()
-    for axis in (axis for ax in fig.axes for axis in (ax.xaxis, ax.yaxis)):
+    for axis in (axis for ax in fig.findobj(Axes) for axis in (ax.xaxis, ax.yaxis)):
         low, high = sorted(axis.get_view_interval())
         ticks = axis.get_major_ticks()
         hidden |= {t.label1 for t in ticks if not low <= t.get_loc() <= high}

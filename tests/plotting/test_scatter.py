@@ -87,6 +87,37 @@ def test_a_log_axis_over_less_than_a_decade_has_plain_ticks(draw):
     assert not any("10^" in tick for tick in ticks)
 
 
+def test_the_current_system_is_a_dashed_ring_with_a_bold_name_and_the_others_are_filled():
+    fig = plot_scatter(POINTS, **LABELS, sizes=dict.fromkeys(POINTS, 1), current="sampling")
+    dots = dict(zip(POINTS, fig.axes[0].collections, strict=False))
+    assert [name for name in POINTS if dots[name].get_facecolor().size == 0] == ["sampling"]
+    assert [name for name in POINTS if dots[name].get_linestyle()[0][1]] == ["sampling"]
+    assert [name for name, text in labels(fig).items() if text.get_weight() == "bold"] == [
+        "sampling"
+    ]
+
+
+def test_a_system_keeps_its_colour_when_more_are_added():
+    def colors(names: list[str], current: str) -> list[tuple]:
+        fig = plot_scatter({name: POINTS[name] for name in names}, **LABELS, current=current)
+        return [tuple(dots.get_edgecolor()[0]) for dots in fig.axes[0].collections]
+
+    before, after = colors(["greedy", "sampling"], "sampling"), colors(list(POINTS), "sampling")
+    assert before[0] == after[0]
+    fills = plot_scatter(POINTS, **LABELS, current="sampling").axes[0].collections
+    assert tuple(fills[1].get_facecolor()[0]) == colors(["greedy", "beam search"], "beam search")[1]
+
+
+@pytest.mark.parametrize("xscale", ["linear", "log"])
+def test_limits_hold_and_grow_only_where_a_point_lies_outside(xscale):
+    limits = {"xlim": (0.5, 20.0), "ylim": (0.0, 0.5)}
+    (ax,) = plot_scatter(POINTS, **LABELS, **limits, xscale=xscale).axes
+    assert ax.get_xlim() == (0.5, 20.0)
+    low, high = ax.get_ylim()
+    assert low == 0.0
+    assert 0.6 < high < 0.7  # sampling stands at 0.6
+
+
 @pytest.mark.parametrize(
     ("points", "options", "message"),
     [
@@ -95,6 +126,9 @@ def test_a_log_axis_over_less_than_a_decade_has_plain_ticks(draw):
         ({"a": (0, 1)}, {"xscale": "log"}, "log axis"),
         ({"a": (1, 1)}, {"x_intervals": {"b": (0, 2)}}, "x_intervals names 'b'"),
         ({"a": (1, 1)}, {"y_intervals": {"a": (0, np.nan)}}, "y_intervals of 'a' holds NaN"),
+        ({"a": (1, 1)}, {"current": "b"}, "current names 'b'"),
+        ({"a": (1, 1)}, {"xlim": (2, 1)}, "low below high"),
+        ({"a": (1, 1)}, {"xscale": "log", "xlim": (0, 2)}, "log axis"),
         ({"a": (1, 1)}, {"sizes": {"b": 1}}, r"sizes has \['b'\]"),
         ({"a": (1, 1)}, {"sizes": {"a": 0}}, "above 0"),
     ],

@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import AutoLocator, MaxNLocator, NullLocator
 from numpy.typing import ArrayLike
 
-from utils.plotting.style import DARK_GREY, PAGE_WIDTH, PALETTE, category_colors, new_figure
-from utils.plotting.text import text_width
+from utils.plotting.legends import legend_below
+from utils.plotting.style import DARK_GREY, PALETTE, category_colors, new_figure
 from utils.plotting.validation import finite, not_empty, same_length
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 MARKERS = "osD^vPX*"  # a second cue beside the colour
 MAX_MARKERS = 30  # on a line; with more points, markers stand at some of them
 MARKER_DISTANCE = 0.06  # of the diagonal, between markers of such a line on a log axis
-LEGEND_SIZE, LEGEND_HANDLE = 9, 45  # points: of the letters, and beside each label
 MAX_MARKED = 12  # measured points that get their own tick on a log axis
 MIN_TICK_DISTANCE = 0.05  # of the width of the axis
 
@@ -120,10 +119,7 @@ def draw_legend(ax: Axes, most_points: int) -> None:
     if most_points <= MAX_MARKERS:
         ax.legend()
     else:
-        labels = ax.get_legend_handles_labels()[1]
-        widest = max(text_width(label, LEGEND_SIZE) for label in labels) + LEGEND_HANDLE
-        columns = max(1, int(72 * PAGE_WIDTH / widest))
-        ax.figure.legend(loc="outside lower center", ncols=min(columns, len(labels)))
+        legend_below(ax)
 
 
 def draw_bands(

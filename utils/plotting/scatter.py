@@ -6,6 +6,7 @@ from math import pi
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
@@ -14,7 +15,7 @@ from utils.plotting.bars import short_number
 from utils.plotting.curves import MARKERS, use_log_axis
 from utils.plotting.style import GREY, INK, category_colors, lighten, new_figure
 from utils.plotting.text import drawable
-from utils.plotting.validation import finite, not_empty
+from utils.plotting.validation import finite, not_empty, rising
 
 LABEL_SIZE = 8.0  # points
 GAPS = (4, 8, 14, 22, 32, 44)  # points between a marker and its label, nearest first
@@ -22,6 +23,7 @@ MAX_UNJOINED_GAP = 8  # a label farther away is joined to its point by a line
 SIDES = ((1, 0), (-1, 0), (0, 1), (0, -1), (0.7, 0.7), (-0.7, 0.7), (0.7, -0.7), (-0.7, -0.7))
 MARKER_AREA = 40.0  # points squared
 MIN_AREA, MAX_AREA = 25.0, 600.0  # of discs that show a size
+RING = {"marker": "o", "facecolor": "none", "linestyle": "--", "linewidth": 1.8}
 
 Interval = tuple[float, float]
 Place = tuple[float, float]
@@ -38,11 +40,15 @@ def plot_scatter(
     y_intervals: Mapping[str, Interval] | None = None,
     sizes: Mapping[str, float] | None = None,
     size_label: str = "",
+    current: str | None = None,
+    xlim: Interval | None = None,
+    ylim: Interval | None = None,
 ) -> Figure:
     """A labelled point per system, with error bars and as a disc of some size where given.
 
     Labels stand where they cover no point, no error bar and no other label; one that had to move
-    away is joined to its point by a line.
+    away is joined to its point by a line. With `current`, `xlim` and `ylim`, figures that add one
+    system after another can be compared: the colour of a system depends on its position alone.
 
     Args:
         points: system -> (x, y).
@@ -54,14 +60,21 @@ def plot_scatter(
         y_intervals: the same along y.
         sizes: system -> a third quantity, the area of its disc; for all systems or none.
         size_label: quantity and unit of the sizes.
+        current: system that is drawn as a dashed ring with a bold name, the others being filled.
+        xlim: (low, high) that x shows at least; it grows for a point outside.
+        ylim: the same for y.
 
     Raises:
-        ValueError: no point, NaN, x <= 0 on a log scale, an interval for a system that has no
-            point, or sizes that are not one positive number per system.
+        ValueError: no point, NaN, x <= 0 on a log scale, an interval or `current` that names a
+            system without a point, limits that do not rise, or sizes that are not one positive
+            number per system.
     """
     not_empty("points", points)
+    if current is not None:
+        check_system("current", current, points)
     places = finite("points", list(points.values()), ndim=2)
-    areas = disc_areas(sizes, points) if sizes else np.full(len(points), MARKER_AREA)
+    is_current = np.array([name == current for name in points])
+    areas = disc_areas(sizes, points) if sizes else MARKER_AREA * (1 + is_current)
     fig = new_figure(title, height=4.2)
     ax = fig.add_subplot(xlabel=xlabel, ylabel=ylabel)
     ax.grid(visible=True)
@@ -70,13 +83,31 @@ def plot_scatter(
         *draw_intervals(ax, points, "x_intervals", x_intervals or {}),
         *draw_intervals(ax, points, "y_intervals", y_intervals or {}),
     ]
-    draw_points(ax, places, areas, discs=bool(sizes))
+    draw_points(ax, places, areas, is_current, discs=bool(sizes))
     if xscale == "log":
-        use_log_axis(ax, places[:, 0])
+        use_log_axis(ax, np.append(places[:, 0], () if xlim is None else xlim))
+    show_at_least(ax.xaxis, "xlim", xlim)
+    show_at_least(ax.yaxis, "ylim", ylim)
     if sizes:
         draw_size_legend(fig, sorted(sizes.values()), size_label)
-    draw_labels(ax, [*points], places, np.sqrt(areas / pi), bars)
+    draw_labels(ax, [*points], places, np.sqrt(areas / pi), bars, is_current)
     return fig
+
+
+def check_system(what: str, name: str, points: Mapping[str, Place]) -> None:
+    """Raise ValueError if no point has that name."""
+    if name not in points:
+        raise ValueError(f"{what} names {name!r}, but the points are {list(points)}.")
+
+
+def show_at_least(axis: Axis, what: str, limits: Interval | None) -> None:
+    """Let `axis` end at the limits, or beyond on a side where the data do."""
+    if limits is None:
+        return
+    low, high = rising(what, limits)
+    (first, last), (start, end) = axis.get_data_interval(), axis.get_view_interval()
+    low, high = (low if low <= first else start), (high if high >= last else end)
+    axis.axes.set(**{what: (low, high)})
 
 
 def disc_areas(sizes: Mapping[str, float], points: Mapping[str, Place]) -> np.ndarray:
@@ -96,8 +127,7 @@ def draw_intervals(
     axis = "xy".index(what[0])
     ends = []
     for name, interval in intervals.items():
-        if name not in points:
-            raise ValueError(f"{what} names {name!r}, but the points are {list(points)}.")
+        check_system(what, name, points)
         bar = np.array([points[name], points[name]], dtype=float)
         bar[:, axis] = finite(f"{what} of {name!r}", interval)
         ax.plot(*bar.T, "|_"[axis], linestyle="-", color=GREY, linewidth=1.2, zorder=2)
@@ -105,15 +135,21 @@ def draw_intervals(
     return ends
 
 
-def draw_points(ax: Axes, places: np.ndarray, areas: np.ndarray, discs: bool) -> None:
+def draw_points(
+    ax: Axes, places: np.ndarray, areas: np.ndarray, is_current: Sequence[bool], discs: bool
+) -> None:
     """Markers of many shapes and colours, or pale discs whose area means something."""
     for i, (place, area, color) in enumerate(
         zip(places, areas, category_colors(len(places)), strict=True)
     ):
-        face = [*lighten(color, 0.5), 0.8] if discs else color
-        edge = color if discs else INK
-        marker = "o" if discs else MARKERS[i % len(MARKERS)]
-        ax.scatter(*place, s=area, marker=marker, facecolor=face, edgecolor=edge, zorder=3)
+        look = {
+            "marker": "o" if discs else MARKERS[i % len(MARKERS)],
+            "facecolor": [*lighten(color, 0.5), 0.8] if discs else color,
+            "edgecolor": color if discs else INK,
+        }
+        if is_current[i]:
+            look |= RING | {"edgecolor": color}
+        ax.scatter(*place, s=area, zorder=3, **look)
 
 
 def draw_size_legend(fig: Figure, values: Sequence[float], label: str) -> None:
@@ -131,7 +167,7 @@ def draw_size_legend(fig: Figure, values: Sequence[float], label: str) -> None:
         title=label,
         loc="outside lower center",
         ncols=len(names),
-        handleheight=2.5,
+        handleheight=3,
         handletextpad=1.2,
         columnspacing=3,
     )
@@ -143,6 +179,7 @@ def draw_labels(
     places: np.ndarray,
     radii: np.ndarray,
     bars: Sequence[np.ndarray],
+    is_current: Sequence[bool],
 ) -> None:
     """A name beside each of the places (N, 2), whose markers have the given radii in points."""
     ax.figure.draw_without_rendering()  # from here on, the places on the page are known
@@ -153,13 +190,16 @@ def draw_labels(
         Bbox([centre - pixel * radius, centre + pixel * radius])
         for centre, radius in zip(centres, radii, strict=True)
     ]
-    for name, place, centre, radius in zip(names, places, centres, radii, strict=True):
+    for name, place, centre, radius, bold in zip(
+        names, places, centres, radii, is_current, strict=True
+    ):
         label = ax.annotate(
             drawable(name),
             place,
             xytext=(0, 0),
             textcoords="offset points",
             size=LABEL_SIZE,
+            weight="bold" if bold else "normal",
             ha="center",
             va="center",
             arrowprops={"arrowstyle": "-", "color": GREY, "linewidth": 0.6, "shrinkA": 0},

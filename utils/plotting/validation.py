@@ -31,6 +31,14 @@ def finite(what: str, values: ArrayLike, ndim: int = 1) -> np.ndarray:
     return array
 
 
+def rising(what: str, limits: ArrayLike) -> tuple[float, float]:
+    """(low, high) as floats with low < high, or ValueError."""
+    ends = finite(what, limits)
+    if len(ends) != 2 or ends[0] >= ends[1]:
+        raise ValueError(f"{what} is {limits}: give (low, high) with low below high.")
+    return float(ends[0]), float(ends[1])
+
+
 def class_ids(what: str, labels: ArrayLike, class_names: Sequence[str]) -> np.ndarray:
     """`labels` as a non-empty integer array (N,) of positions in `class_names`, or ValueError."""
     not_empty("class_names", class_names)
