@@ -1,0 +1,86 @@
+"""Make a trained classifier smaller and faster: int8, ONNX Runtime, a vocabulary that fits."""
+
+from utils.compression.classifier import (
+    OnnxPipeline,
+    TextClassifier,
+    onnx_runner,
+    save_classifier,
+    torch_runner,
+)
+from utils.compression.onnx_export import (
+    check_parity,
+    export_onnx,
+    foldable_graph,
+    node_table,
+    op_counts,
+    optimize,
+    parity_table,
+)
+from utils.compression.quantization import (
+    AffineMap,
+    FloatBits,
+    RangeObserver,
+    SimulatedLinear,
+    WeightOnlyEmbedding,
+    WeightOnlyLinear,
+    calibrate,
+    fake_quantize,
+    float_bits,
+    quantize_linears,
+    quantize_weights_only,
+    rounding_errors,
+    scheme_errors,
+    simulate_quantization,
+)
+from utils.compression.sessions import create_session, quantize_onnx, quantize_onnx_static
+from utils.compression.sparsity import compare_products, sparse_sizes
+from utils.compression.structure import (
+    head_importance,
+    load_pruned,
+    neuron_importance,
+    prune_heads,
+    prune_neurons,
+)
+from utils.compression.vocabulary import kept_tokens, trim_positions, trim_vocabulary
+
+__all__ = [
+    "AffineMap",
+    "FloatBits",
+    "OnnxPipeline",
+    "RangeObserver",
+    "SimulatedLinear",
+    "TextClassifier",
+    "WeightOnlyEmbedding",
+    "WeightOnlyLinear",
+    "calibrate",
+    "check_parity",
+    "compare_products",
+    "create_session",
+    "export_onnx",
+    "fake_quantize",
+    "float_bits",
+    "foldable_graph",
+    "head_importance",
+    "kept_tokens",
+    "load_pruned",
+    "neuron_importance",
+    "node_table",
+    "onnx_runner",
+    "op_counts",
+    "optimize",
+    "parity_table",
+    "prune_heads",
+    "prune_neurons",
+    "quantize_linears",
+    "quantize_onnx",
+    "quantize_onnx_static",
+    "quantize_weights_only",
+    "rounding_errors",
+    "save_classifier",
+    "scheme_errors",
+    "simulate_quantization",
+    "sparse_sizes",
+    "torch_runner",
+    "trim_positions",
+    "trim_vocabulary",
+]

@@ -1,0 +1,251 @@
+"""A text classifier from end to end: a string in, labels with scores out, over torch or ONNX.
+
+    classify = TextClassifier(onnx_runner(session), tokenizer, model.config.id2label)
+    classify("dim the lights")                [{'label': 'light_set', 'score': 0.98}]
+
+It answers as a text-classification pipeline of transformers does, but calls the Rust tokenizer
+directly and finishes in numpy: what the pipeline adds counts once a model takes a millisecond.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer
+
+from utils.compression.sessions import Inputs, create_session
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+    from torch import nn
+    from transformers import PreTrainedTokenizerBase
+
+Runner = Callable[[Inputs], np.ndarray]  # logits (B, N)
+Answer = dict[str, Any]  # {"label": str, "score": float}
+INPUT_NAMES = ("input_ids", "attention_mask", "token_type_ids")
+CLASSIFIER_FILES = MODEL_FILE, TOKENIZER_FILE, LABELS_FILE = (
+    "model.onnx",
+    "tokenizer.json",
+    "labels.json",
+)
+
+
+class TextClassifier:
+    """Texts to their most probable labels.
+
+    Args:
+        run: logits (B, N) from the inputs, see `torch_runner` and `onnx_runner`.
+        tokenizer: a fast tokenizer of transformers, or a `tokenizers.Tokenizer` that pads.
+        id2label: the label of each of the N logits.
+        max_length: tokens after which a text is cut, special tokens counted.
+
+    Raises:
+        ValueError: the tokenizer has no Rust backend, or no padding token.
+    """
+
+    def __init__(
+        self,
+        run: Runner,
+        tokenizer: PreTrainedTokenizerBase | Tokenizer,
+        id2label: Mapping[int, str],
+        *,
+        max_length: int = 128,
+    ) -> None:
+        self.run = run
+        self.tokenizer = fast_tokenizer(tokenizer, max_length)
+        self.labels = [id2label[index] for index in range(len(id2label))]
+
+    def __call__(self, texts: str | Sequence[str], batch_size: int = 32) -> list[Answer]:
+        """One answer for each text, in their order; for a single text a list of one.
+
+        Texts run in batches in the order given: sort many of them by length first.
+
+        Raises:
+            ValueError: a text is empty, or none at all.
+        """
+        if isinstance(texts, str):
+            return top_labels(self.logits([texts]), self.labels)
+        starts = range(0, len(texts), batch_size)
+        batches = [self.logits(texts[start : start + batch_size]) for start in starts]
+        return [answer for logits in batches for answer in top_labels(logits, self.labels)]
+
+    def logits(self, texts: Sequence[str]) -> np.ndarray:
+        """Logits (B, N) of texts that run as one batch."""
+        return self.run(self.encode(texts))
+
+    def encode(self, texts: Sequence[str]) -> Inputs:
+        """What a model takes: int64 (B, T), padded to the longest text."""
+        _check_texts(texts)
+        if len(texts) == 1:  # no thread pool for a single text
+            encodings = [self.tokenizer.encode(texts[0])]
+        else:
+            encodings = self.tokenizer.encode_batch(list(texts))
+        fields = {
+            "input_ids": [encoding.ids for encoding in encodings],
+            "attention_mask": [encoding.attention_mask for encoding in encodings],
+            "token_type_ids": [encoding.type_ids for encoding in encodings],
+        }
+        return {name: np.array(rows, dtype=np.int64) for name, rows in fields.items()}
+
+    @classmethod
+    def load(cls, folder: Path | str, *, threads: int = 1) -> TextClassifier:
+        """Read what `save_classifier` wrote; it runs in ONNX Runtime.
+
+        Raises:
+            FileNotFoundError: one of the three files is missing.
+        """
+        model, tokenizer, labels = (_existing(Path(folder) / name) for name in CLASSIFIER_FILES)
+        settings = json.loads(labels.read_text(encoding="utf-8"))
+        run = onnx_runner(create_session(model, threads=threads))
+        id2label = dict(enumerate(settings["labels"]))
+        backend = Tokenizer.from_file(str(tokenizer))
+        return cls(run, backend, id2label, max_length=settings["max_length"])
+
+
+class OnnxPipeline:
+    """The book's wrapper: the tokenizer of transformers, a session, and softmax in numpy.
+
+    Args:
+        model: a session, see `create_session`.
+        tokenizer: of transformers.
+        id2label: the label of each logit.
+    """
+
+    def __init__(
+        self,
+        model: InferenceSession,
+        tokenizer: PreTrainedTokenizerBase,
+        id2label: Mapping[int, str],
+    ) -> None:
+        self.run, self.tokenizer = onnx_runner(model), tokenizer
+        self.labels = [id2label[index] for index in range(len(id2label))]
+
+    def __call__(self, texts: str | Sequence[str]) -> list[Answer]:
+        """One answer for each text, in their order; all of them run as one batch.
+
+        Raises:
+            ValueError: a text is empty, or none at all.
+        """
+        texts = [texts] if isinstance(texts, str) else list(texts)
+        _check_texts(texts)
+        inputs = self.tokenizer(texts, padding=True, truncation=True, return_tensors="np")
+        return top_labels(self.run(dict(inputs)), self.labels)
+
+
+def torch_runner(model: nn.Module) -> Runner:
+    """Run a transformers classifier, which is put into eval mode, on inputs that its forward names.
+
+    Tensors go to the device of the model; logits come back as float32 whatever its dtype.
+    """
+    model.eval()
+    plain = getattr(model, "_orig_mod", model)  # what torch.compile wraps
+    names = [name for name in INPUT_NAMES if name in inspect.signature(plain.forward).parameters]
+    device = getattr(model, "device", "cpu")
+
+    @torch.inference_mode()
+    def run(inputs: Inputs) -> np.ndarray:
+        tensors = {name: torch.from_numpy(inputs[name]).to(device) for name in names}
+        return model(**tensors).logits.float().cpu().numpy()
+
+    return run
+
+
+def onnx_runner(session: InferenceSession) -> Runner:
+    """Run a session on the inputs that it has.
+
+    Raises:
+        ValueError: the session asks for an input that tokenizers do not give.
+    """
+    names = [node.name for node in session.get_inputs()]
+    unknown = set(names).difference(INPUT_NAMES)
+    if unknown:
+        raise ValueError(
+            f"The session wants {', '.join(sorted(unknown))}, which no tokenizer gives: "
+            f"export the model with {', '.join(INPUT_NAMES)} as inputs."
+        )
+    return lambda inputs: session.run(None, {name: inputs[name] for name in names})[0]
+
+
+def top_labels(logits: np.ndarray, labels: Sequence[str]) -> list[Answer]:
+    """The most probable label of each row of logits (B, N), with its softmax probability."""
+    best = logits.argmax(axis=1)  # (B,)
+    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))  # (B, N), 1 at the best
+    scores = 1 / shifted.sum(axis=1)  # (B,)
+    pairs = zip(best.tolist(), scores.tolist(), strict=True)
+    return [{"label": labels[index], "score": score} for index, score in pairs]
+
+
+def fast_tokenizer(tokenizer: PreTrainedTokenizerBase | Tokenizer, max_length: int) -> Tokenizer:
+    """A copy of the Rust tokenizer that cuts at `max_length` and pads to the longest of a batch.
+
+    Raises:
+        ValueError: the tokenizer has no Rust backend, or no padding token.
+    """
+    backend = getattr(tokenizer, "backend_tokenizer", tokenizer)
+    if not isinstance(backend, Tokenizer):
+        kind = type(tokenizer).__name__
+        raise ValueError(f"{kind} has no Rust tokenizer: load it with AutoTokenizer.")
+    padding = _padding(tokenizer)
+    copy = Tokenizer.from_str(backend.to_str())
+    copy.enable_truncation(max_length)
+    copy.enable_padding(**padding)
+    return copy
+
+
+def save_classifier(
+    folder: Path | str,
+    model: Path | str,
+    tokenizer: PreTrainedTokenizerBase | Tokenizer,
+    id2label: Mapping[int, str],
+    *,
+    max_length: int = 128,
+) -> list[Path]:
+    """Put all that `TextClassifier.load` needs into a folder, and return its files.
+
+    Args:
+        folder: made where it does not exist.
+        model: path of the ONNX file, which is copied.
+        tokenizer, id2label, max_length: as of a TextClassifier.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    if Path(model) != folder / MODEL_FILE:
+        shutil.copyfile(model, folder / MODEL_FILE)
+    fast_tokenizer(tokenizer, max_length).save(str(folder / TOKENIZER_FILE), pretty=False)
+    labels = [id2label[index] for index in range(len(id2label))]
+    settings = json.dumps({"labels": labels, "max_length": max_length})
+    (folder / LABELS_FILE).write_text(settings, encoding="utf-8")
+    return [folder / name for name in CLASSIFIER_FILES]
+
+
+def _padding(tokenizer: PreTrainedTokenizerBase | Tokenizer) -> dict[str, Any]:
+    """The token that pads, as `Tokenizer.enable_padding` takes it."""
+    if isinstance(tokenizer, Tokenizer):
+        known = tokenizer.padding or {}
+        token, index = known.get("pad_token"), known.get("pad_id")
+    else:
+        token, index = tokenizer.pad_token, tokenizer.pad_token_id
+    if token is None:
+        raise ValueError("The tokenizer has no padding token: set its pad_token first.")
+    return {"pad_token": token, "pad_id": index}
+
+
+def _check_texts(texts: Sequence[str]) -> None:
+    if not texts:
+        raise ValueError("There is no text to classify: give at least one.")
+    for text in texts:
+        if not isinstance(text, str) or not text.strip():
+            raise ValueError(f"{text!r} is no text to classify: give at least one word.")
+
+
+def _existing(path: Path) -> Path:
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing: write the folder with save_classifier.")
+    return path

@@ -1,0 +1,22 @@
+"""Files that appear complete or not at all."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def complete_or_absent(path: Path | str) -> Iterator[Path]:
+    """A path to write to beside `path`, which it becomes at the end of the block.
+
+    If the block fails nothing is left of it, and a file that was at `path` before stays.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{os.getpid()}-{path.name}")
+    try:
+        yield partial
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)

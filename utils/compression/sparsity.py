@@ -1,0 +1,50 @@
+"""What zeros among the weights save: bytes in several forms, and time with a sparse product."""
+
+from __future__ import annotations
+
+import gzip
+import warnings
+
+import torch
+from scipy.sparse import csr_array
+from torch import Tensor
+
+from utils.benchmarking import Comparison, compare
+
+
+def sparse_sizes(weight: Tensor) -> dict[str, int]:
+    """Bytes of a matrix: as it is, as rows of non-zeros (CSR), and with gzip.
+
+    CSR keeps a value and a 32-bit column for each non-zero, and a 32-bit offset for each row, so
+    that it is smaller than 32-bit floats as they are where more than half of them are zero.
+
+    Args:
+        weight: (out, in), of floats, or of int8 after quantization.
+    """
+    dense = weight.detach().numpy()
+    csr = csr_array(dense)
+    return {
+        "dense": dense.nbytes,
+        "CSR": csr.data.nbytes + csr.indices.nbytes + csr.indptr.nbytes,
+        "gzip": len(gzip.compress(dense.tobytes())),
+    }
+
+
+def compare_products(
+    weight: Tensor, batch_size: int = 16, *, rounds: int = 20, threads: int = 1
+) -> Comparison:
+    """Time W x, with W dense and with the same W as rows of non-zeros (CSR).
+
+    Args:
+        weight: (out, in), with zeros where it was pruned.
+        batch_size: columns of x.
+        rounds, threads: see `utils.benchmarking.compare`.
+    """
+    dense = weight.detach()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
+        csr = dense.to_sparse_csr()
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(weight.shape[1], batch_size, generator=generator)  # (in, B)
+    products = {"dense": lambda: dense @ x, "CSR": lambda: csr @ x}
+    return compare(products, rounds=rounds, threads=threads, items=batch_size, unit="columns")

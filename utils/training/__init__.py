@@ -1,0 +1,74 @@
+"""Training beyond one call of `Trainer`: distillation, searches for settings, pruning."""
+
+from utils.training.distillation import (
+    DistillationTrainer,
+    DistillationTrainingArguments,
+    add_teacher_logits,
+    distillation_loss,
+    entropy,
+    kd_loss,
+    softened,
+    teacher_logits,
+)
+from utils.training.hidden_states import (
+    PretrainingLosses,
+    StateDistillationTrainer,
+    StateDistillationTrainingArguments,
+    cosine_loss,
+    pretraining_losses,
+    state_distance,
+    uniform_layers,
+)
+from utils.training.history import intent_metrics, run_history
+from utils.training.pruning import (
+    CubicSchedule,
+    MaskedLinear,
+    ParallelLinear,
+    ParallelMLP,
+    PruningHistory,
+    for_pruning,
+    magnitude_prune,
+    measured_sparsity,
+    run_accuracies,
+    set_sparsity,
+    topk_mask,
+    train_pruned,
+)
+from utils.training.search import SettingsRecorder, search_settings
+from utils.training.students import drop_layers, student_init
+
+__all__ = [
+    "CubicSchedule",
+    "DistillationTrainer",
+    "DistillationTrainingArguments",
+    "MaskedLinear",
+    "ParallelLinear",
+    "ParallelMLP",
+    "PretrainingLosses",
+    "PruningHistory",
+    "SettingsRecorder",
+    "StateDistillationTrainer",
+    "StateDistillationTrainingArguments",
+    "add_teacher_logits",
+    "cosine_loss",
+    "distillation_loss",
+    "drop_layers",
+    "entropy",
+    "for_pruning",
+    "intent_metrics",
+    "kd_loss",
+    "magnitude_prune",
+    "measured_sparsity",
+    "pretraining_losses",
+    "run_accuracies",
+    "run_history",
+    "search_settings",
+    "set_sparsity",
+    "softened",
+    "state_distance",
+    "student_init",
+    "teacher_logits",
+    "topk_mask",
+    "train_pruned",
+    "uniform_layers",
+]
