@@ -74,6 +74,16 @@ def test_candidates_take_turns_and_the_order_rotates():
     assert "".join(calls[6:]) == "abcbcacababc"
 
 
+def test_a_turn_may_be_several_calls_long():
+    calls = []
+    names = ("a", "b")
+    comparison = compare(
+        {name: lambda name=name: calls.append(name) for name in names}, rounds=5, warmup=0, turn=2
+    )
+    assert "".join(calls) == "aabb" + "bbaa" + "ab"
+    assert [len(timing.samples) for timing in comparison.timings.values()] == [5, 5]
+
+
 def test_each_candidate_gets_its_own_durations():
     clock = Clock()
     fast, slow = clock.taking(1, 2, 3), clock.taking(10, 20, 30)
@@ -167,6 +177,7 @@ def test_threads_are_restored_after_an_exception():
     ("options", "message"),
     [
         ({"rounds": 0}, r"^rounds is 0: give 1 or more\.$"),
+        ({"turn": 0}, r"^turn is 0: give 1 or more\.$"),
         ({"warmup": -1}, r"^warmup is -1: give 0 or more\.$"),
         ({"items": 0}, r"^items is 0: give 1 or more\.$"),
         ({"threads": 0}, r"^threads is 0: give 1 or more\.$"),

@@ -17,6 +17,7 @@ CHAPTERS = {
     "02_text_classification": ["encoder", "short_texts"],
     "03_transformer_anatomy": ["bert", "llama"],
     "05_text_generation": ["causal_lm", "wiki"],
+    "08_efficient_transformers": ["bert", "small_student", "intents_oos"],
     "articles/how_to_generate": ["gpt2", "wiki"],
 }
 

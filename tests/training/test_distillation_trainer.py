@@ -132,6 +132,17 @@ def test_training_shows_its_progress_when_asked(tmp_path, data, teacher, capfd):
     assert "4/4" in capfd.readouterr().err
 
 
+def test_a_trained_model_serves_in_float32(tmp_path, data, teacher):
+    trainer = tiny_trainer(tmp_path, settings={"bf16": True}, **with_logits(data, teacher))
+    trainer.train()
+    model = trainer.trained_model()
+    reloaded = transformers.BertForSequenceClassification(model.config).eval()
+    reloaded.load_state_dict(model.state_dict())
+    inputs = tiny_tokenizer()(["turn the lamp"], return_tensors="pt")
+    with torch.no_grad():
+        assert torch.equal(model(**inputs).logits, reloaded(**inputs).logits)
+
+
 def test_bf16_logits_are_learned_from(tmp_path, data, teacher):
     trainer = tiny_trainer(tmp_path, settings={"bf16": True}, **with_logits(data, teacher))
     live = tiny_trainer(tmp_path, teacher_model=teacher, **data)

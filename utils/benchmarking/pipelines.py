@@ -32,16 +32,18 @@ def compare_pipelines(
     *,
     repeats: int = 1,
     warmup: int = 10,
+    turn: int = 1,
     baseline: str | None = None,
     threads: int = 1,
 ) -> Comparison:
-    """Latency of pipelines that take turns, one query at a time, the same one in a round.
+    """Latency of pipelines that take turns, one query at a time, the same ones for all.
 
     Args:
         pipelines: by name.
         queries: each is a round, so percentiles are over queries.
         repeats: how often all queries come.
         warmup: calls of each pipeline that do not count.
+        turn: queries in a row before the next pipeline's turn; see `compare`.
         baseline, threads: see `compare`; a session of ONNX Runtime has its own threads.
 
     Raises:
@@ -53,8 +55,8 @@ def compare_pipelines(
         check_query(query)
     check_count(repeats=repeats)
     candidates = {name: _one_by_one(pipeline, queries) for name, pipeline in pipelines.items()}
-    options = {"warmup": warmup, "baseline": baseline, "threads": threads, "unit": "queries"}
-    return compare(candidates, rounds=repeats * len(queries), **options)
+    options = {"warmup": warmup, "turn": turn, "baseline": baseline, "threads": threads}
+    return compare(candidates, rounds=repeats * len(queries), unit="queries", **options)
 
 
 def latency_by_length(

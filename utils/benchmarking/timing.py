@@ -149,6 +149,7 @@ def compare(
     *,
     rounds: int = 20,
     warmup: int = 3,
+    turn: int = 1,
     baseline: str | None = None,
     items: int = 1,
     unit: str = "calls",
@@ -161,6 +162,8 @@ def compare(
         candidates: callables by name; work queued on a GPU belongs to the call that queued it.
         rounds: timed calls of each candidate.
         warmup: calls of each candidate before the first round, which do not count.
+        turn: calls in a row before the next candidate's turn. With one, each call finds what the
+            others left in the processor's cache; a service that runs one model finds its own.
         baseline: name of the candidate to compare with; the first one by default.
         items, unit: what one call processes, for the throughput.
         threads: CPU threads for torch; the caller's setting comes back afterwards.
@@ -169,15 +172,17 @@ def compare(
     Raises:
         BenchmarkError: no candidates, an unknown baseline, or a count that is too small.
     """
-    _check(candidates, baseline, rounds=rounds, warmup=warmup, items=items)
+    _check(candidates, baseline, rounds=rounds, warmup=warmup, turn=turn, items=items)
     samples: dict[str, list[float]] = {name: [] for name in candidates}
     with torch_threads(threads):
         for _ in range(warmup):
             for run in candidates.values():
                 run()
-        for order in _rotations(candidates, rounds):
+        starts = range(0, rounds, turn)
+        for start, order in zip(starts, _rotations(candidates, len(starts)), strict=True):
             for name in order:
-                samples[name].append(_seconds(candidates[name], clock))
+                for _ in range(min(turn, rounds - start)):
+                    samples[name].append(_seconds(candidates[name], clock))
     timings = {name: Timing(tuple(seconds)) for name, seconds in samples.items()}
     return Comparison(timings, baseline or next(iter(candidates)), items, unit, threads)
 

@@ -89,7 +89,7 @@ def quantize_onnx_static(
     Args:
         path: the ONNX file with float weights.
         out: where the int8 version goes.
-        batches: calibration data: the inputs of the session, int64 (B, T) by name.
+        batches: calibration data: int64 (B, T) by name, the inputs of the session among them.
         per_channel: a scale for each column of a weight matrix, not one for all of it.
 
     Returns:
@@ -102,7 +102,8 @@ def quantize_onnx_static(
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
 
     _check_file(path)
-    batches = list(batches)
+    names = [node.name for node in create_session(path).get_inputs()]
+    batches = [{name: batch[name] for name in names} for batch in batches]
     if not batches:
         raise ValueError("There is nothing to calibrate with: give at least one batch of inputs.")
     with complete_or_absent(out) as partial, without_warnings():

@@ -26,7 +26,7 @@ def sparse_sizes(weight: Tensor) -> dict[str, int]:
     return {
         "dense": dense.nbytes,
         "CSR": csr.data.nbytes + csr.indices.nbytes + csr.indptr.nbytes,
-        "gzip": len(gzip.compress(dense.tobytes())),
+        "gzip": len(gzip.compress(dense.tobytes(), compresslevel=6)),
     }
 
 

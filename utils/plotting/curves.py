@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import AutoLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import AutoLocator, LogLocator, MaxNLocator, NullLocator
 from numpy.typing import ArrayLike
 
 from utils.plotting.legends import legend_below
@@ -139,11 +139,12 @@ def draw_bands(
 
 
 def use_log_axis(ax: Axes, x: np.ndarray) -> None:
-    """A logarithmic x axis; where the values (N,) span less than a decade, with plain ticks."""
+    """A logarithmic x axis; where the values (N,) span less than two decades, with plain ticks."""
     check_positive("x", x)
     ax.set_xscale("log")
-    if x.max() < 10 * x.min():
-        ax.xaxis.set_major_locator(AutoLocator())
+    if x.max() < 100 * x.min():
+        within_decade = x.max() < 10 * x.min()
+        ax.xaxis.set_major_locator(AutoLocator() if within_decade else LogLocator(subs=(1, 2, 5)))
         ax.xaxis.set_major_formatter(lambda value, _: f"{value:,.6g}")
         ax.xaxis.set_minor_locator(NullLocator())
 

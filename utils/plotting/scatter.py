@@ -167,7 +167,7 @@ def draw_size_legend(fig: Figure, values: Sequence[float], label: str) -> None:
         title=label,
         loc="outside lower center",
         ncols=len(names),
-        handleheight=3,
+        handleheight=4,
         handletextpad=1.2,
         columnspacing=3,
     )
