@@ -13,7 +13,7 @@ from utils.benchmarking import Comparison, compare
 
 
 def sparse_sizes(weight: Tensor) -> dict[str, int]:
-    """Bytes of a matrix: as it is, as rows of non-zeros (CSR), and with gzip.
+    """Bytes of a matrix: as it is, as rows of non-zeros (CSR), and by gzip as its command sets it.
 
     CSR keeps a value and a 32-bit column for each non-zero, and a 32-bit offset for each row, so
     that it is smaller than 32-bit floats as they are where more than half of them are zero.
