@@ -8,7 +8,6 @@ from utils.compression.classifier import (
     torch_runner,
 )
 from utils.compression.onnx_export import (
-    check_parity,
     export_onnx,
     foldable_graph,
     input_names,
@@ -54,7 +53,6 @@ __all__ = [
     "WeightOnlyEmbedding",
     "WeightOnlyLinear",
     "calibrate",
-    "check_parity",
     "compare_products",
     "create_session",
     "export_onnx",

@@ -72,22 +72,6 @@ def input_names(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> l
     return names
 
 
-def check_parity(
-    model: PreTrainedModel,
-    session: InferenceSession,
-    tokenizer: PreTrainedTokenizerBase,
-    *,
-    lengths: Sequence[int] = (4, 16, 48),
-    batch_sizes: Sequence[int] = (1, 2, 8),
-) -> float:
-    """The largest difference between the logits of a model and of its session.
-
-    See `parity_table`, whose maximum this is.
-    """
-    table = parity_table(model, session, tokenizer, lengths=lengths, batch_sizes=batch_sizes)
-    return float(table.to_numpy().max())
-
-
 def parity_table(
     model: PreTrainedModel,
     session: InferenceSession,
