@@ -90,7 +90,7 @@ def test_a_failure_is_one_line(
 
 
 def test_card_and_counts_describe_a_data_set(run: Run) -> None:
-    status, output = run("card", "intents")
+    status, output = run("card", "slots")
     assert status == 0
     assert "Licence: Apache-2.0" in output
     status, output = run("counts", "short_texts")

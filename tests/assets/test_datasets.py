@@ -8,13 +8,15 @@ import zipfile
 from collections import Counter
 from itertools import combinations
 
+import pandas as pd
 import pytest
-from datasets import ClassLabel, Dataset, DatasetDict, Features, Value, concatenate_datasets
+from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 
 from utils.assets.catalog import load_catalog
 from utils.assets.datasets import card, counts, load
 from utils.assets.errors import AssetError
 from utils.assets.fetch import fetch, original
+from utils.assets.intents import read_commands
 from utils.assets.splits import hold_out, hold_out_groups
 
 NAMES = [
@@ -24,8 +26,8 @@ NAMES = [
     "wiki",
     "papers",
     "conversations",
-    "intents",
     "intents_oos",
+    "slots",
     "code",
 ]
 LABELS = {"short_texts": "label", "questions": "coarse_label", "tweets": "label", "wiki": "topic"}
@@ -90,8 +92,8 @@ def test_classes_keep_their_proportions(
         ("wiki", "96159fce1d00fc5e"),
         ("papers", "6ae35547e05cc879"),
         ("conversations", "dcf951dd63d1ced2"),
-        ("intents", "3604d07a77f4d201"),
         ("intents_oos", "2c3f79b6fdd5044c"),
+        ("slots", "ed376e29e218a334"),
         ("code", "013e2975b588113c"),
     ],
 )
@@ -220,11 +222,15 @@ def test_conversations_have_two_speakers_and_their_words(loaded: dict[str, Datas
 def test_queries_in_scope_are_the_commands_of_common_intents(
     loaded: dict[str, DatasetDict],
 ) -> None:
-    english = concatenate_datasets([*loaded["intents"].values()]).to_pandas().query("language == 0")
+    commands = read_commands(original("intents_oos", "en.json").parent)
+    columns = ("text", "intent", "skeleton")
+    english = pd.DataFrame(
+        [[getattr(c, column) for column in columns] for c in commands if c.language == "en"],
+        columns=columns,
+    )
     skeletons = english.skeleton.str.lower().groupby(english.intent).nunique()
     common = english[english.intent.isin(skeletons[skeletons >= 16].index)]
-    names = loaded["intents"]["train"].features["intent"].names
-    expected = {(text, names[i]) for text, i in zip(common.text, common.intent, strict=True)}
+    expected = {*zip(common.text, common.intent, strict=True)}
     queries = loaded["intents_oos"]
     intents = queries["train"].features["intent"]
     ours = all_rows(queries, "text", "intent", "scope")
@@ -313,7 +319,7 @@ def test_an_unknown_data_set() -> None:
 
 
 def test_counts_add_up_by_language() -> None:
-    table, data = counts("intents"), load("intents")
+    table, data = counts("slots"), load("slots")
     assert table.to_numpy().sum() == sum(data.num_rows.values())
     language, intent = (data["train"].features[name] for name in ("language", "intent"))
     wanted = (language.str2int("de"), intent.str2int("HassTurnOn"))

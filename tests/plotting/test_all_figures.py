@@ -20,6 +20,7 @@ from utils.plotting import (
     plot_bars,
     plot_class_balance,
     plot_class_probabilities,
+    plot_classification_heads,
     plot_confusion_matrix,
     plot_contours,
     plot_curves,
@@ -27,6 +28,8 @@ from utils.plotting import (
     plot_family_tree,
     plot_float_bits,
     plot_flow,
+    plot_grouped_bars,
+    plot_heatmap,
     plot_histogram,
     plot_lengths,
     plot_model_sizes,
@@ -41,6 +44,7 @@ from utils.plotting import (
     plot_soft_targets,
     plot_speedups,
     plot_token_distribution,
+    plot_token_stages,
     plot_trials,
     plot_weight_planes,
 )
@@ -267,6 +271,53 @@ FIGURES = {
         ],
         "Knowledge distillation",
         kinds={"teacher": "frozen", "student": "trained"},
+    ),
+    "heatmap": lambda: plot_heatmap(
+        pd.DataFrame(
+            rng.random((4, 4)), ["de", "each", "$de$ + fr", "all"], ["de", "fr", "it", "en"]
+        ),
+        title=LONG_TITLE,
+        xlabel="tested on",
+        ylabel="trained on",
+        label="entity F1",
+        limits=(0, 1),
+    ),
+    "wide heatmap": lambda: plot_heatmap(
+        pd.DataFrame(rng.random((14, 14)), QUESTION + CLASSES[:3], QUESTION + CLASSES[:3]),
+        title="Similarities",
+        xlabel="word",
+        ylabel="word",
+        label="cosine similarity",
+    ),
+    "grouped bars": lambda: plot_grouped_bars(
+        pd.DataFrame(rng.random((4, 2)) + 0.2, ["de", "fr", "$it$", "en"], ["zero-shot", "$all$"]),
+        title=LONG_TITLE,
+        xlabel="language",
+        ylabel="entity F1",
+        intervals={"zero-shot": ([0.1] * 4, [1.3] * 4)},
+    ),
+    "many grouped bars": lambda: plot_grouped_bars(
+        pd.DataFrame(rng.normal(size=(8, 4)), [f"a_long_group_name_{i}" for i in range(8)]),
+        title="Upright numbers",
+        xlabel="slot",
+        ylabel="change",
+    ),
+    "token stages": lambda: plot_token_stages(
+        {"text": LONG_TITLE, "a long name of a stage": QUESTION * 2, "last": ["\n", " a"]},
+        LONG_TITLE,
+    ),
+    "heads": lambda: plot_classification_heads(
+        QUESTION, "a class", [None, "O", "B-a", *["O"] * 8], LONG_TITLE
+    ),
+    "short heads": lambda: plot_classification_heads(["[CLS]"], "a class", [None], "Heads"),
+    "crossing": lambda: plot_curves(
+        {"fine-tuned": ([25, 50, 100, 250, 500], [0.1, 0.3, 0.5, 0.6, 0.7])},
+        title="Zero-shot and fine-tuned",
+        xlabel="training sentences",
+        ylabel="entity F1",
+        xscale="log",
+        references={"zero-shot": 0.55},
+        crossings={"as good from 158 on": 158},
     ),
     "bars": lambda: plot_bars(
         {"majority class": 0.23, "fine-tuned": 0.93, "cost": -0.1},

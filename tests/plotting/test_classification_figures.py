@@ -63,6 +63,15 @@ def test_matrix_text_contrasts_with_its_cell():
         assert contrast(text.get_color(), cell) >= 3  # WCAG 2.1, large text and graphics
 
 
+def test_shares_that_round_to_zero_are_softer_than_the_others(predictions):
+    (ax,) = plot_confusion_matrix({"system": predictions}, NAMES, "Confusion").axes
+    zeros = {text.get_color() for text in ax.texts if text.get_text() == "0.00"}
+    others = {text.get_color() for text in ax.texts if text.get_text() != "0.00"}
+    (soft,), dark = zeros, others - {"white"}
+    assert all(contrast(soft, "white") < contrast(color, "white") for color in dark)
+    assert contrast(soft, "white") >= 3
+
+
 def contrast(one, two) -> float:
     from matplotlib.colors import to_rgb
 

@@ -76,6 +76,16 @@ def test_a_reference_takes_the_colour_of_the_longest_name_it_begins_with():
     assert ax.lines[2].get_color() == ax.lines[1].get_color()
 
 
+def test_a_crossing_is_a_dotted_vertical_line_with_a_name():
+    options = {"references": {"zero-shot": 0.25}, "crossings": {"crossing at 55": 55}}
+    (ax,) = plot_curves(CURVES, **LABELS, **options, xscale="log").axes
+    *_, reference, crossing = ax.lines
+    assert set(crossing.get_xdata()) == {55}
+    assert crossing.get_linestyle() != reference.get_linestyle()
+    legend = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert legend == [*CURVES, "zero-shot", "crossing at 55"]
+
+
 def test_both_axes_can_be_logarithmic():
     (ax,) = plot_curves(CURVES, **LABELS, xscale="log", yscale="log").axes
     assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")
@@ -98,6 +108,8 @@ def test_the_legend_of_long_curves_stands_outside():
         ({"a": ([1, 2], [0, 2])}, {"yscale": "log"}, 'yscale="linear"'),
         ({"a": ([1], [1])}, {"yscale": "log", "references": {"b": 0}}, "y holds 0"),
         ({"a": ([1], [1])}, {"references": {"b": np.nan}}, "references\\['b'\\] holds NaN"),
+        ({"a": ([1], [1])}, {"crossings": {"b": np.inf}}, "crossings\\['b'\\] holds NaN or inf"),
+        ({"a": ([1], [1])}, {"crossings": {"b": 0}, "xscale": "log"}, "x holds 0"),
         ({"a": ([1], [1])}, {"intervals": {"b": ([0], [2])}}, "intervals names 'b'"),
         ({"a": ([1], [1])}, {"intervals": {"a": ([0, 0], [2, 2])}}, "low has 2"),
     ],

@@ -131,12 +131,14 @@ class Packaged:
 class Hub:
     """A repository on the hub; revision None is its latest, config None its default.
 
-    `columns` maps names there to ours, where they differ.
+    `configs` maps languages to configurations that are loaded together. `columns` maps names there
+    to ours, where they differ.
     """
 
     id: str
     revision: str | None = None
     config: str | None = None
+    configs: Mapping[str, str] = field(default_factory=dict)
     columns: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from utils.assets.catalog import Asset, Catalog, load_catalog
@@ -13,7 +14,7 @@ from utils.assets.splits import hold_out, split
 
 if TYPE_CHECKING:
     import pandas as pd
-    from datasets import DatasetDict
+    from datasets import Dataset, DatasetDict
 
 SPLITS = ("train", "validation", "test")
 
@@ -74,9 +75,13 @@ def _from_hub(asset: Asset) -> DatasetDict:
     """The hub's own splits in the packaged schema; those that it lacks come from train."""
     from datasets import DatasetDict, load_dataset
 
-    config = asset.hub.config
-    parquet = f"{config}/*.parquet" if config else "*.parquet"
-    data = load_dataset(str(snapshot(asset, allow=["README.md", parquet])), config)
+    configs = asset.hub.configs.values() or [asset.hub.config]
+    parquet = [f"{config}/*.parquet" if config else "*.parquet" for config in configs]
+    folder = str(snapshot(asset, allow=["README.md", *parquet]))
+    if asset.hub.configs:
+        data = _by_language(folder, asset.hub.configs)
+    else:
+        data = load_dataset(folder, asset.hub.config)
     data = data.rename_columns(asset.hub.columns).select_columns(list(asset.columns))
     if asset.name == "questions":
         data = _align_labels(data, "coarse_label", [*COARSE.values()])
@@ -86,6 +91,19 @@ def _from_hub(asset: Asset) -> DatasetDict:
             size = asset.splits[split_name]
             data["train"], data[split_name] = hold_out(data["train"], size)
     return DatasetDict({split_name: data[split_name] for split_name in SPLITS})
+
+
+def _by_language(folder: str, configs: Mapping[str, str]) -> DatasetDict:
+    """The configurations of all languages in one, with a column `language`."""
+    from datasets import ClassLabel, DatasetDict, concatenate_datasets, load_dataset
+
+    kind = ClassLabel(names=[*configs])
+    parts: dict[str, list[Dataset]] = {split_name: [] for split_name in SPLITS}
+    for language, config in configs.items():
+        for split_name, rows in load_dataset(folder, config).items():
+            column = [kind.str2int(language)] * len(rows)
+            parts[split_name].append(rows.add_column("language", column, feature=kind))
+    return DatasetDict({name: concatenate_datasets(tables) for name, tables in parts.items()})
 
 
 def _align_labels(data: DatasetDict, column: str, names: list[str]) -> DatasetDict:
@@ -115,10 +133,11 @@ def _packaged_card(asset: Asset) -> list[str]:
 
 def _hub_card(asset: Asset) -> list[str]:
     hub = asset.hub
+    configs = ", ".join(hub.configs.values()) or hub.config or "default"
     return [
         f"**{hub.id}**",
         "",
         f"- Source: https://huggingface.co/datasets/{hub.id}",
-        f"- Configuration: {hub.config or 'default'}, revision {hub.revision or 'latest'}",
+        f"- Configuration: {configs}, revision {hub.revision or 'latest'}",
         "- Licence, sizes and known faults: see the card at the source",
     ]

@@ -1,17 +1,18 @@
 """The one builder of commands to a smart home: text, slots and intent in four languages.
 
 Templates such as "turn on [the] {name} in [the] {area}" come from Home Assistant, whose library
-hassil parses them; the values of open slots come from `intent_fillers.toml`. Everything is drawn
-from a seeded generator, so that the same files give the same rows.
+hassil parses them; the values of open slots come from `intent_fillers.toml`, or from whoever asks
+for commands with values of their own. Everything is drawn from a seeded generator, so that the same
+files give the same rows.
 """
 
 import json
 import re
 import tomllib
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections import ChainMap, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from itertools import islice
 from pathlib import Path
 from random import Random
@@ -26,6 +27,7 @@ ROWS_PER_INTENT = 120
 DRAWS_PER_INTENT = 2_400
 ROWS_PER_SKELETON = 4
 SAME_DEVICES = {"input_button": "button"}
+Values = Mapping[str, Mapping[str, Mapping[str, list[str]]]]  # table -> group -> key -> words
 TOKEN = re.compile(r"\w+|[^\w\s]")
 NO_ELISION = {  # an article with an apostrophe stands before a vowel only
     language: re.compile(r"\w'(?![aeiouyhàâéèêëîïôùûœ])\w", re.IGNORECASE)
@@ -55,11 +57,11 @@ class Command:
     template: str
     pieces: tuple[Piece, ...] = field(repr=False)
 
-    @property
+    @cached_property
     def text(self) -> str:
         return "".join(piece.text for piece in self.pieces)
 
-    @property
+    @cached_property
     def skeleton(self) -> str:
         return "".join(f"{{{p.slot}}}" if p.slot else p.text for p in self.pieces)
 
@@ -67,7 +69,7 @@ class Command:
     def fillers(self) -> list[str]:
         return [piece.filler for piece in self.pieces if piece.slot]
 
-    @property
+    @cached_property
     def tokens(self) -> list[str]:
         """Words and punctuation marks; no token crosses the border of a slot."""
         return TOKEN.findall(self.text)
@@ -90,24 +92,42 @@ def read_commands(folder: Path) -> list[Command]:
     """
     commands = []
     for language in LANGUAGES:
-        grammar = json.loads((folder / f"{language}.json").read_bytes())
-        commands += _unambiguous(Sampler(language, grammar).commands())
+        commands += unambiguous(Sampler(language, read_grammar(folder, language)).commands())
     return commands
 
 
-class Sampler:
-    """Draws commands from the templates of one language."""
+def read_grammar(folder: Path, language: str) -> Intents:
+    """The templates of a language from its file in `folder`."""
+    return Intents.from_dict(json.loads((folder / f"{language}.json").read_bytes()))
 
-    def __init__(self, language: str, grammar: dict[str, Any]) -> None:
+
+class Sampler:
+    """Draws commands from the templates of one language.
+
+    Open slots take one of `values`, numeric ones a whole number that `has_number` lets through, and
+    only commands that `has_command` lets through are drawn.
+    """
+
+    def __init__(
+        self,
+        language: str,
+        intents: Intents,
+        values: Values | None = None,
+        has_number: Callable[[int], bool] = lambda number: True,
+        has_command: Callable[[Command], bool] = lambda command: True,
+    ) -> None:
         self.language = language
-        self.intents = Intents.from_dict(grammar)
+        self.values = values or fillers()
+        self.has_command = has_command
+        self.numbers_in = cache(lambda span: [*filter(has_number, span)])
+        self.intents = intents
         self.random = Random(language)
 
     def commands(self) -> Iterator[Command]:
         """For each intent up to ROWS_PER_INTENT commands, from its templates in turn."""
         for intent in self.intents.intents:
             skeletons: dict[str, set[str]] = defaultdict(set)
-            drawn = (command for command in self._draw(intent) if _is_well_formed(command))
+            drawn = (c for c in self._draw(intent) if self.has_command(c) and _is_well_formed(c))
             fresh = (command for command in drawn if _is_fresh(command, skeletons))
             yield from islice(fresh, ROWS_PER_INTENT)
 
@@ -132,7 +152,7 @@ class Sampler:
             case kinds.ListReference():
                 return [self._fill(expression, block)]
             case kinds.RuleReference():
-                rules = self.intents.expansion_rules | block.expansion_rules
+                rules = ChainMap(block.expansion_rules, self.intents.expansion_rules)
                 return self._expand(rules[expression.rule_name].expression, block)
             case kinds.Alternative():
                 items = [self._choose(expression.items)]
@@ -145,9 +165,10 @@ class Sampler:
     def _fill(self, reference: kinds.ListReference, block: IntentData) -> Piece:
         """A value for a slot: a number, one of the grammar's words, or one of our fillers."""
         name, slot = reference.list_name, reference.slot_name
-        values = (self.intents.slot_lists | block.slot_lists).get(name)
+        values = ChainMap(block.slot_lists, self.intents.slot_lists).get(name)
         if isinstance(values, RangeSlotList):
-            number = self._choose([number for number in values.get_numbers() if number % 1 == 0])
+            whole = range(values.start, values.stop + 1, values.step)
+            number = self._choose(self.numbers_in(whole))
             return Piece(str(number), slot, f"{name}.{number}")
         if isinstance(values, TextSlotList):
             value = self._choose(values.values)
@@ -157,10 +178,10 @@ class Sampler:
 
     def _fill_open(self, name: str, slot: str, block: IntentData) -> Piece:
         """A filler; where a template asks for a device, one of a domain that it allows."""
-        group, table = name, fillers()["slots"]
+        group, table = name, self.values["slots"]
         if name == "name":
             domain = self._choose(block.requires_context["domain"])
-            group, table = SAME_DEVICES.get(domain, domain), fillers()["names"]
+            group, table = SAME_DEVICES.get(domain, domain), self.values["names"]
         key = self._choose(list(table[group]))
         return Piece(table[group][key][LANGUAGES.index(self.language)], slot, f"{group}.{key}")
 
@@ -170,7 +191,7 @@ class Sampler:
 
 
 @cache
-def fillers() -> Mapping[str, Mapping[str, Mapping[str, list[str]]]]:
+def fillers() -> Values:
     """Table -> group -> key -> the words in the order of LANGUAGES."""
     return tomllib.loads(FILLERS.read_text(encoding="utf-8"))
 
@@ -207,7 +228,7 @@ def _is_fresh(command: Command, skeletons: dict[str, set[str]]) -> bool:
     return True
 
 
-def _unambiguous(commands: Iterable[Command]) -> list[Command]:
+def unambiguous(commands: Iterable[Command]) -> list[Command]:
     """Each text once, if all its readings agree in intent and tags."""
     readings: dict[str, list[Command]] = defaultdict(list)
     for command in commands:

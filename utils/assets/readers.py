@@ -147,29 +147,35 @@ def read_conversations(folder: Path) -> Dataset:
     return Dataset.from_list([row for row in rows if row["dialogue"].count("\n") >= MIN_TURNS - 1])
 
 
-def read_intents(folder: Path) -> Dataset:
-    """Commands to a smart home with their intent and slots (IOB2); see `utils.assets.intents`."""
-    from datasets import ClassLabel, Dataset, Features, List, Value
+def read_slots(folder: Path) -> DatasetDict:
+    """Commands to a smart home with typed slots (IOB2); see `utils.assets.slots`."""
+    from datasets import ClassLabel, Dataset, DatasetDict, Features, List, Value
 
-    from utils.assets.intents import LANGUAGES, read_commands
+    from utils.assets.intents import LANGUAGES
+    from utils.assets.slots import TAGS
+    from utils.assets.splits import shuffled_rows
 
-    commands = read_commands(folder)
-    slots = sorted({tag[2:] for command in commands for tag in command.tags if tag != "O"})
-    tags = ["O", *(f"{place}-{slot}" for slot in slots for place in "BI")]
-    columns = ("text", "tokens", "tags", "intent", "language", "template", "skeleton", "fillers")
-    return Dataset.from_dict(
-        {column: [getattr(command, column) for command in commands] for column in columns},
-        Features(
-            text=Value("string"),
-            tokens=List(Value("string")),
-            tags=List(ClassLabel(names=tags)),
-            intent=ClassLabel(names=sorted({command.intent for command in commands})),
-            language=ClassLabel(names=[*LANGUAGES]),
-            template=Value("string"),
-            skeleton=Value("string"),
-            fillers=List(Value("string")),
-        ),
+    lines = (folder / "commands.jsonl").read_text(encoding="utf-8").splitlines()
+    commands = [json.loads(line) for line in lines]
+    features = Features(
+        text=Value("string"),
+        tokens=List(Value("string")),
+        tags=List(ClassLabel(names=[*TAGS])),
+        intent=ClassLabel(names=sorted({command["intent"] for command in commands})),
+        language=ClassLabel(names=[*LANGUAGES]),
+        skeleton=Value("string"),
+        values=List(Value("string")),
     )
+    splits = {}
+    for name in ("train", "validation", "test"):
+        rows = [
+            {c: v for c, v in row.items() if c != "split"}
+            for row in commands
+            if row["split"] == name
+        ]
+        table = Dataset.from_list(rows, features)
+        splits[name] = table.select(shuffled_rows(table))
+    return DatasetDict(splits)
 
 
 def read_intents_oos(folder: Path) -> DatasetDict:
@@ -242,7 +248,7 @@ READERS = {
     "wiki": read_wiki,
     "papers": read_papers,
     "conversations": read_conversations,
-    "intents": read_intents,
     "intents_oos": read_intents_oos,
+    "slots": read_slots,
     "code": read_code,
 }

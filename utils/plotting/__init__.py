@@ -17,12 +17,15 @@ from utils.plotting.attention import (
 from utils.plotting.bars import plot_bars
 from utils.plotting.calibration import expected_calibration_error, plot_reliability
 from utils.plotting.classification import plot_class_probabilities, plot_confusion_matrix
+from utils.plotting.classification_heads import plot_classification_heads
 from utils.plotting.contours import plot_contours
 from utils.plotting.curves import plot_curves
 from utils.plotting.datasets import plot_class_balance, plot_lengths
 from utils.plotting.diagrams import plot_flow
 from utils.plotting.embeddings import plot_embedding_panels
 from utils.plotting.family_tree import plot_family_tree
+from utils.plotting.grouped_bars import plot_grouped_bars
+from utils.plotting.heatmaps import plot_heatmap
 from utils.plotting.histograms import plot_histogram
 from utils.plotting.matrices import plot_attention_patterns, plot_positions
 from utils.plotting.model_sizes import plot_model_sizes
@@ -34,6 +37,7 @@ from utils.plotting.scatter import plot_scatter
 from utils.plotting.soft_targets import plot_soft_targets
 from utils.plotting.speedups import plot_speedups
 from utils.plotting.style import PALETTE, set_style
+from utils.plotting.token_stages import plot_token_stages
 from utils.plotting.tokens import plot_padding
 from utils.plotting.trials import plot_trials
 
@@ -51,6 +55,7 @@ __all__ = [
     "plot_bars",
     "plot_class_balance",
     "plot_class_probabilities",
+    "plot_classification_heads",
     "plot_confusion_matrix",
     "plot_contours",
     "plot_curves",
@@ -58,6 +63,8 @@ __all__ = [
     "plot_family_tree",
     "plot_float_bits",
     "plot_flow",
+    "plot_grouped_bars",
+    "plot_heatmap",
     "plot_histogram",
     "plot_lengths",
     "plot_model_sizes",
@@ -72,6 +79,7 @@ __all__ = [
     "plot_soft_targets",
     "plot_speedups",
     "plot_token_distribution",
+    "plot_token_stages",
     "plot_trials",
     "plot_weight_planes",
     "set_style",

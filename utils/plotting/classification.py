@@ -7,7 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from utils.plotting.style import INK, PAGE_WIDTH, PALETTE, new_figure
+from utils.plotting.heatmaps import draw_cells
+from utils.plotting.style import GREY, PAGE_WIDTH, PALETTE, new_figure
 from utils.plotting.text import text_width
 from utils.plotting.validation import class_ids, finite, not_empty, same_length
 
@@ -40,7 +41,11 @@ def plot_confusion_matrix(
     fig.set_layout_engine("compressed", h_pad=0.08, w_pad=0.05)
     axes = fig.subplots(rows, columns, squeeze=False, sharey=True).ravel()
     for ax, (name, matrix) in zip(axes, matrices.items(), strict=False):
-        draw_matrix(ax, matrix, class_names, cell)
+        shares = [[f"{share:.2f}" for share in row] for row in matrix]
+        draw_cells(ax, matrix, shares, limits=(0, 1), size=min(9, 26 * cell))
+        soften_zeros(ax)
+        ax.set_xticks(range(len(class_names)), class_names, rotation=90)
+        ax.set_yticks(range(len(class_names)), class_names)
         ax.set(title=name, xlabel="predicted class")
         if ax.get_subplotspec().is_first_col():
             ax.set_ylabel("true class (share of its row)")
@@ -65,23 +70,11 @@ def matrix_grid(num_panels: int, num_classes: int, room: float) -> tuple[float, 
     return min(MAX_CELL, (room / columns - PANEL_GAP) / num_classes), columns
 
 
-def draw_matrix(ax: Axes, matrix: np.ndarray, class_names: Sequence[str], cell: float) -> None:
-    """Blue cells with two decimals, light on dark and dark on light."""
-    ax.imshow(matrix, cmap="Blues", vmin=0, vmax=1)
-    for (row, column), share in np.ndenumerate(matrix):
-        color = "white" if share > 0.65 else INK
-        ax.text(
-            column,
-            row,
-            f"{share:.2f}",
-            size=min(9, 26 * cell),
-            color=color,
-            ha="center",
-            va="center",
-        )
-    positions = range(len(class_names))
-    ax.set_xticks(positions, class_names, rotation=90)
-    ax.set_yticks(positions, class_names)
+def soften_zeros(ax: Axes) -> None:
+    """Grey for the shares that round to zero: of many classes, few pairs are confused."""
+    for text in ax.texts:
+        if float(text.get_text()) == 0:
+            text.set_color(GREY)
 
 
 def plot_class_probabilities(probabilities: Mapping[str, float], title: str) -> Figure:

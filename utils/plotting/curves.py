@@ -10,7 +10,7 @@ from matplotlib.ticker import AutoLocator, LogLocator, MaxNLocator, NullLocator
 from numpy.typing import ArrayLike
 
 from utils.plotting.legends import legend_below
-from utils.plotting.style import DARK_GREY, PALETTE, category_colors, new_figure
+from utils.plotting.style import DARK_GREY, INK, PALETTE, category_colors, new_figure
 from utils.plotting.validation import finite, not_empty, same_length
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ def plot_curves(
     yscale: str = "linear",
     intervals: Mapping[str, tuple[ArrayLike, ArrayLike]] | None = None,
     references: Mapping[str, float] | None = None,
+    crossings: Mapping[str, float] | None = None,
 ) -> Figure:
     """Lines with a marker at each measured point, or at some of them where there are many.
 
@@ -46,6 +47,7 @@ def plot_curves(
         intervals: name of a curve -> (low, high), each (N,), drawn as a band around it.
         references: label -> y of a dashed line across the figure. A label that begins with the name
             of a curve ("human, mean 0.36", say) gives the line that curve's colour.
+        crossings: label -> x of a dotted line from bottom to top, where two lines meet, say.
 
     Raises:
         ValueError: no curve, lengths that differ, NaN, x or y <= 0 on a log scale, or an interval
@@ -59,17 +61,18 @@ def plot_curves(
     draw_bands(ax, series, intervals or {})
     draw_lines(ax, series, xscale)
     draw_references(ax, series, references or {})
+    draw_crossings(ax, crossings or {})
     if yscale == "log":
         drawn = [*(y for _, y in series.values()), [*(references or {}).values()]]
         check_positive("y", np.concatenate(drawn))
         ax.set_yscale("log")
     measured = np.unique(np.concatenate([x for x, _ in series.values()]))
     if xscale == "log":
-        use_log_axis(ax, measured)
+        use_log_axis(ax, np.array([*measured, *(crossings or {}).values()]))
         mark_measured(ax, measured)
     elif (measured == measured.round()).all():
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    if len(series) > 1 or references:
+    if len(series) > 1 or references or crossings:
         draw_legend(ax, most_points=max(len(x) for x, _ in series.values()))
     return fig
 
@@ -112,6 +115,13 @@ def draw_references(
         named = [name for name in series if label.startswith(name)]
         color = colors[max(named, key=len)] if named else DARK_GREY
         ax.axhline(y, linestyle="--", linewidth=1.3, color=color, label=label)
+
+
+def draw_crossings(ax: Axes, crossings: Mapping[str, float]) -> None:
+    """A dotted vertical line per crossing."""
+    for label, x in crossings.items():
+        finite(f"crossings[{label!r}]", [x])
+        ax.axvline(x, linestyle=":", linewidth=1.5, color=INK, label=label)
 
 
 def draw_legend(ax: Axes, most_points: int) -> None:

@@ -1,9 +1,13 @@
 """Checks of what a figure is asked to show: each failure is one sentence for the caller."""
 
 from collections.abc import Sequence, Sized
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def not_empty(what: str, values: Sized) -> None:
@@ -29,6 +33,12 @@ def finite(what: str, values: ArrayLike, ndim: int = 1) -> np.ndarray:
     if not np.isfinite(array).all():
         raise ValueError(f"{what} holds NaN or infinity: drop or repair these entries first.")
     return array
+
+
+def table(what: str, frame: "pd.DataFrame") -> np.ndarray:
+    """The numbers of a frame as floats (rows, columns) without NaN or infinity, or ValueError."""
+    not_empty(f"The list of columns of {what}", frame.columns)
+    return finite(what, frame.to_numpy(), ndim=2)
 
 
 def rising(what: str, limits: ArrayLike) -> tuple[float, float]:

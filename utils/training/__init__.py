@@ -10,6 +10,7 @@ from utils.training.distillation import (
     softened,
     teacher_logits,
 )
+from utils.training.frozen import LayerCache, freeze_lower
 from utils.training.hidden_states import (
     PretrainingLosses,
     StateDistillationTrainer,
@@ -41,6 +42,7 @@ __all__ = [
     "CubicSchedule",
     "DistillationTrainer",
     "DistillationTrainingArguments",
+    "LayerCache",
     "MaskedLinear",
     "ParallelLinear",
     "ParallelMLP",
@@ -55,6 +57,7 @@ __all__ = [
     "drop_layers",
     "entropy",
     "for_pruning",
+    "freeze_lower",
     "intent_metrics",
     "kd_loss",
     "magnitude_prune",

@@ -1,0 +1,134 @@
+"""Commands to a smart home with seven types of slots; no skeleton or value is in two splits.
+
+What a model gets right in the test split it has not memorised: it meets other sentences there, and
+other rooms, devices and numbers in their slots, in all four languages.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from bisect import bisect
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from functools import cache, partial
+from itertools import accumulate, product
+from pathlib import Path
+from typing import Any
+
+from utils.assets.intents import (
+    LANGUAGES,
+    Command,
+    Piece,
+    Sampler,
+    Values,
+    fillers,
+    read_grammar,
+    unambiguous,
+)
+from utils.assets.splits import letters_and_digits
+
+MORE_FILLERS = Path(__file__).with_name("slot_fillers.toml")
+SHARES = {"test": 0.3, "validation": 0.2, "train": 0.5}  # of the skeletons and of the values
+TYPES = {  # of a slot -> the lists that its values come from
+    "CONTENT": "message search_query",
+    "DEVICE": "binary_sensor button climate cover fan lawn_mower light lock media_player sensor "
+    "switch vacuum valve",
+    "ITEM": "shopping_list_item todo_list_item",
+    "LEVEL": "brightness color_temperature fan_speed position temperature volume volume_level "
+    "volume_step_down volume_step_up",
+    "NAME": "input_boolean person scene script timer_name todo",
+    "PLACE": "area floor weather zone",
+    "TIME": "timer_hours timer_minutes timer_seconds",
+}
+TYPE_OF = {name: kind for kind, names in TYPES.items() for name in names.split()}
+TAGS = ("O", *(f"{place}-{kind}" for kind in TYPES for place in "BI"))
+UNTYPED = "timer_command"  # a command within a command
+
+Row = dict[str, Any]
+
+
+def draw_commands(folder: Path) -> Iterator[Row]:
+    """Rows of all splits and languages from the files `<language>.json` in `folder`.
+
+    A row has split, language, intent, text, tokens, tags, skeleton and, of the slots that have a
+    type, the values in lower case. Words of lists that the grammar closes, such as "open" and
+    "closed", carry no tag. What differs only in case or punctuation counts as the same.
+    """
+    homes: dict[str, str] = {}  # text, skeleton or value -> the one split that has it
+    grammars = {language: read_grammar(folder, language) for language in LANGUAGES}
+    for split, (language, grammar) in product(SHARES, grammars.items()):
+        sampler = Sampler(
+            language, grammar, values_of(split), partial(_belongs, split), partial(_fits, split)
+        )
+        for row in map(_row, unambiguous(sampler.commands())):
+            keys = map(letters_and_digits, (row["text"], row["skeleton"], *row["values"]))
+            if all(homes.setdefault(key, split) == split for key in keys):
+                yield row | {"split": split}
+
+
+def values_of(split: str) -> Values:
+    """The values of open slots that a split may use: a fixed share of every list."""
+    return {
+        table: {group: _part(values, split) for group, values in groups.items()}
+        for table, groups in all_values().items()
+    }
+
+
+@cache
+def all_values() -> Values:
+    """The values of both files of fillers, table -> group -> key -> words."""
+    more = tomllib.loads(MORE_FILLERS.read_text(encoding="utf-8"))
+    return {
+        table: {group: values | more[table].get(group, {}) for group, values in groups.items()}
+        for table, groups in fillers().items()
+    }
+
+
+def _part(values: Mapping[str, list[str]], split: str) -> dict[str, list[str]]:
+    """The share of `split` in the order of the keys' hashes; of a short list, one value each."""
+    keys = sorted(values, key=_place)
+    bounds, start = {}, 0
+    for name, share in SHARES.items():
+        size = max(1, round(share * len(keys)))
+        bounds[name] = slice(start, start + size if name != "train" else None)
+        start += size
+    return {key: values[key] for key in keys[bounds[split]]}
+
+
+def _belongs(split: str, key: object) -> bool:
+    """Whether the hash of a skeleton or number falls in the share of `split`."""
+    bounds = list(accumulate(SHARES.values()))
+    return list(SHARES)[bisect(bounds[:-1], _place(key))] == split
+
+
+def _place(key: object) -> float:
+    """Where a key stands between 0 and 1, by its hash."""
+    return int.from_bytes(hashlib.sha256(str(key).encode()).digest()[:6]) / 2**48
+
+
+def _fits(split: str, command: Command) -> bool:
+    return UNTYPED not in map(_list_of, command.pieces) and _belongs(split, _skeleton(command))
+
+
+def _row(command: Command) -> Row:
+    typed = replace(
+        command, pieces=tuple(replace(p, slot=TYPE_OF.get(_list_of(p), "")) for p in command.pieces)
+    )
+    return {
+        "text": typed.text,
+        "tokens": typed.tokens,
+        "tags": typed.tags,
+        "intent": typed.intent,
+        "language": typed.language,
+        "skeleton": _skeleton(command),
+        "values": [piece.text.lower() for piece in typed.pieces if piece.slot],
+    }
+
+
+def _skeleton(command: Command) -> str:
+    return command.skeleton.lower()
+
+
+def _list_of(piece: Piece) -> str:
+    return piece.filler.partition(".")[0]

@@ -1,0 +1,254 @@
+"""Raw text in, entities out: shown inline, without a page, a script or a network."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from html import escape
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from matplotlib.colors import to_hex
+from torch import nn
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from utils.assets.intents import TOKEN
+from utils.plotting.style import INK, category_colors, lighten
+from utils.tagging.alignment import encode_words
+from utils.tagging.errors import TaggingError
+from utils.tagging.metrics import entities
+
+WINDOWS_PER_BATCH = 8
+OVERLAP = 0.25  # of a window, at least, with the one before it
+TINT = 0.3  # light enough for text on every colour
+LINES = '<div dir="auto" style="white-space: pre-wrap; line-height: 2">{}</div>'
+MARK = (
+    '<mark style="background-color: {background}; color: {ink}; padding: 0.15em 0.3em; '
+    'border-radius: 0.3em; box-decoration-break: clone">{text}&nbsp;'
+    '<small style="font-size: 0.95em; font-variant: all-small-caps; font-weight: bold">{type}'
+    "</small></mark>"
+)
+
+
+class Entity(NamedTuple):
+    """A stretch of the text, `text[start:end]`, and what it is."""
+
+    type: str
+    text: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class TaggedText:
+    """A text with a tag for each of its words; in a notebook it shows its entities in colour.
+
+    Attributes:
+        text: in Unicode's composed form (NFC), in which offsets count.
+        words: N words and punctuation marks.
+        tags: N tags.
+        spans: where each word starts and ends in `text`.
+        pieces: every token but the special ones, and what the model says at it; a word has the tag
+            of its first token.
+        types: of the model's tag set; colours go by their order, and again after eight.
+    """
+
+    text: str
+    words: list[str]
+    tags: list[str]
+    spans: list[tuple[int, int]] = field(repr=False)
+    pieces: pd.DataFrame = field(repr=False)
+    types: list[str] = field(repr=False)
+
+    @property
+    def entities(self) -> list[Entity]:
+        """In order; I-X that continues no X starts one, as it does for the metrics."""
+        found = []
+        for kind, first, last in entities(self.tags):
+            start, end = self.spans[first][0], self.spans[last][1]
+            found.append(Entity(kind, self.text[start:end], start, end))
+        return found
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """Rows Words and Tags, a column for each word."""
+        return pd.DataFrame([self.words, self.tags], index=["Words", "Tags"])
+
+    def to_html(self) -> str:
+        """The text with its entities marked, colour by type, to put into any page."""
+        colors = dict(zip(self.types, category_colors(len(self.types)), strict=True))
+        parts = (
+            _mark(part, kind, colors[kind]) if kind else escape(part)
+            for part, kind in self._parts()
+        )
+        return LINES.format("".join(parts))
+
+    def __str__(self) -> str:
+        return "".join(f"[{part}: {kind}]" if kind else part for part, kind in self._parts())
+
+    def _parts(self) -> Iterator[tuple[str, str]]:
+        """The text cut into entities with their types, and what is between them with ""."""
+        end = 0
+        for entity in self.entities:
+            yield self.text[end : entity.start], ""
+            yield entity.text, entity.type
+            end = entity.end
+        yield self.text[end:], ""
+
+    def _repr_mimebundle_(self, include=None, exclude=None) -> dict[str, str]:
+        """Called by Jupyter, which then shows the richest kind that the place supports."""
+        return {"text/plain": str(self), "text/html": self.to_html()}
+
+
+def _mark(text: str, kind: str, color: str) -> str:
+    background = to_hex(lighten(color, TINT))
+    return MARK.format(background=background, ink=INK, text=escape(text), type=escape(kind))
+
+
+def tag_text(text: str, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> TaggedText:
+    """The tags of a text's words and punctuation marks.
+
+    A text beyond the model's positions is read in windows of whole words that overlap by a quarter;
+    a word's tag comes from the window that shows most words on both sides of it. Dropout is off
+    meanwhile.
+
+    Args:
+        text: any string with at least one word.
+        model: a token classifier whose `config.id2label` has IOB2 tags; on any device.
+        tokenizer: the model's, a fast one.
+
+    Raises:
+        TaggingError: no words, or a word with more tokens than the model takes.
+    """
+    text = unicodedata.normalize("NFC", text)
+    matches = list(re.finditer(TOKEN, text))
+    if not matches:
+        raise TaggingError("The text has no words: give one with a letter, digit or sign.")
+    words = [match.group() for match in matches]
+    rows = _tag_pieces(words, model, tokenizer)
+    firsts = {word: tag for word, _, tag in reversed(rows)}
+    return TaggedText(
+        text,
+        words,
+        [firsts[word] for word in range(len(words))],
+        [match.span() for match in matches],
+        pd.DataFrame([row[1:] for row in rows], columns=["Tokens", "Tags"]).T,
+        entity_types(model.config.id2label),
+    )
+
+
+def entity_types(id2label: Mapping[int, str]) -> list[str]:
+    """The types of a tag set in the order of their first ids."""
+    names = (name for _, name in sorted(id2label.items()))
+    return list(dict.fromkeys(name.partition("-")[2] for name in names if name != "O"))
+
+
+def _tag_pieces(
+    words: Sequence[str], model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
+) -> list[tuple[int, str, str]]:
+    """Word, token and tag, for each token in order."""
+    encoding = encode_words([words], tokenizer, add_special_tokens=False)
+    lengths = np.bincount(encoding.word_ids(0)).tolist()
+    room = max_tokens(model, tokenizer) - tokenizer.num_special_tokens_to_add()
+    windows = word_windows(lengths, room)
+    chosen = best_windows(windows)
+    tagged = _tag_windows(
+        [[words[word] for word in window] for window in windows], model, tokenizer
+    )
+    return [
+        (window[place], token, tag)
+        for number, (window, pieces) in enumerate(zip(windows, tagged, strict=True))
+        for place, token, tag in pieces
+        if chosen[window[place]] == number
+    ]
+
+
+def _tag_windows(
+    windows: Sequence[Sequence[str]], model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
+) -> Iterator[list[tuple[int, str, str]]]:
+    """Word in the window, token and tag for each token, special ones left out."""
+    for start in range(0, len(windows), WINDOWS_PER_BATCH):
+        batch = windows[start : start + WINDOWS_PER_BATCH]
+        encoding = encode_words(batch, tokenizer, padding=True, return_tensors="pt")
+        with evaluating(model):
+            logits = model(**encoding.to(model.device)).logits  # (B, T, C)
+        for row, tags in enumerate(logits.argmax(-1).tolist()):
+            columns = zip(encoding.word_ids(row), encoding.tokens(row), tags, strict=True)
+            yield [
+                (word, token, model.config.id2label[tag])
+                for word, token, tag in columns
+                if word is not None
+            ]
+
+
+def max_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int:
+    """Tokens that model and tokenizer take, special tokens counted.
+
+    RoBERTa and its like count positions from behind that of padding, and so have two fewer than
+    `max_position_embeddings`.
+    """
+    tables = [
+        module
+        for name, module in model.named_modules()
+        if name.endswith("position_embeddings") and isinstance(module, nn.Embedding)
+    ]
+    positions = [
+        table.num_embeddings - (0 if table.padding_idx is None else table.padding_idx + 1)
+        for table in tables
+    ]
+    return min([*positions, tokenizer.model_max_length])
+
+
+def word_windows(lengths: Sequence[int], room: int) -> list[range]:
+    """Ranges of words that together cover all, each with at most `room` tokens.
+
+    Each but the first starts OVERLAP of the room or a little less before the end of the last.
+
+    Args:
+        lengths: tokens of each word.
+
+    Raises:
+        TaggingError: a word alone has more than `room` tokens.
+    """
+    if max(lengths) > room:
+        word = lengths.index(max(lengths))
+        raise TaggingError(
+            f"Word {word} of the text has {lengths[word]} tokens, more than the {room} that the "
+            "model takes: break it up with spaces."
+        )
+    ends = np.cumsum([0, *lengths])  # (N + 1,)
+    windows, start = [], 0
+    while True:
+        stop = int(np.searchsorted(ends, ends[start] + room, side="right")) - 1
+        windows.append(range(start, stop))
+        if stop == len(lengths):
+            return windows
+        earliest = max(ends[stop] - int(OVERLAP * room), ends[stop + 1] - room)
+        start = int(np.searchsorted(ends, earliest))
+
+
+def best_windows(windows: Sequence[range]) -> list[int]:
+    """For each word the number of the window that has most words on its poorer side."""
+    best: dict[int, tuple[int, int]] = {}
+    for number, window in enumerate(windows):
+        for word in window:
+            context = min(word - window.start, window.stop - 1 - word)
+            best[word] = max(best.get(word, (-1, 0)), (context, -number))
+    return [-number for _, (_, number) in sorted(best.items())]
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """No dropout and no gradients inside the block; after it the model is as before."""
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        model.train(was_training)
