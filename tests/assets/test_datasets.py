@@ -93,7 +93,7 @@ def test_classes_keep_their_proportions(
         ("papers", "6ae35547e05cc879"),
         ("conversations", "dcf951dd63d1ced2"),
         ("intents_oos", "2c3f79b6fdd5044c"),
-        ("slots", "ed376e29e218a334"),
+        ("slots", "f2eba982e19f91e1"),
         ("code", "013e2975b588113c"),
     ],
 )

@@ -3,6 +3,7 @@
 import tomllib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +12,18 @@ import pytest
 from utils.assets import slots
 from utils.assets.datasets import load
 from utils.assets.intents import LANGUAGES, fillers
-from utils.assets.slots import SHARES, TYPES, all_values, values_of
+from utils.assets.slots import SHARES, TYPE_OF, TYPES, all_values, values_of
 
 COUNTS = {  # of slots in English, German, French and Italian: to train with, to validate, to test
-    "CONTENT": ((132, 238, 240, 239), (63, 222, 237, 240), (102, 238, 240, 240)),
-    "DEVICE": ((817, 1143, 1037, 983), (706, 1034, 977, 861), (859, 1157, 1042, 900)),
+    "CONTENT": ((125, 238, 233, 240), (51, 222, 226, 226), (102, 238, 240, 240)),
+    "DEVICE": ((800, 1079, 984, 986), (604, 1037, 899, 862), (859, 1157, 1047, 883)),
     "ITEM": ((404, 550, 600, 599), (256, 552, 600, 600), (348, 600, 600, 600)),
-    "LEVEL": ((535, 504, 526, 531), (574, 526, 566, 524), (621, 523, 557, 530)),
-    "NAME": ((442, 590, 581, 570), (306, 587, 592, 586), (400, 598, 561, 549)),
-    "PLACE": ((1521, 1328, 1179, 1261), (1437, 1433, 1211, 1327), (1480, 1367, 1230, 1344)),
-    "TIME": ((652, 826, 841, 860), (745, 844, 817, 864), (846, 839, 848, 864)),
+    "LEVEL": ((535, 504, 531, 530), (546, 526, 552, 526), (621, 523, 564, 540)),
+    "NAME": ((433, 590, 557, 551), (229, 584, 593, 546), (400, 598, 569, 536)),
+    "PLACE": ((1514, 1320, 1207, 1270), (1408, 1430, 1145, 1323), (1480, 1367, 1182, 1348)),
+    "TIME": ((645, 826, 816, 836), (664, 844, 853, 825), (846, 839, 827, 851)),
 }
-ROWS = ((3642, 4545, 4370, 4322), (3219, 4437, 4260, 4095), (3690, 4624, 4355, 4207))
+ROWS = ((3614, 4478, 4281, 4308), (3022, 4439, 4163, 4049), (3690, 4624, 4363, 4210))
 SPLITS = ("train", "validation", "test")
 
 Row = dict[str, Any]
@@ -64,6 +65,17 @@ def straddlers(rows: Iterable[Row], keys: Callable[[Row], Iterable[Hashable]]) -
             splits[key].add(row["split"])
     assert len(splits) > 1_000
     return [key for key, names in splits.items() if len(names) > 1]
+
+
+def share(split: str, language: str) -> dict[tuple[str, str], tuple[str, str]]:
+    """(type, words without spaces) -> (list, key) of the values a split may use in a language."""
+    return {
+        (TYPE_OF[group], "".join(words[LANGUAGES.index(language)].lower().split())): (group, key)
+        for groups in values_of(split, language).values()
+        for group, values in groups.items()
+        if group in TYPE_OF
+        for key, words in values.items()
+    }
 
 
 def test_no_text_stands_in_two_splits(rows: list[Row]) -> None:
@@ -124,29 +136,39 @@ def test_values_have_the_type_of_their_list(rows: list[Row]) -> None:
     assert {"LEVEL", "TIME"} >= set().union(*numbers)
 
 
-def test_a_value_is_in_the_same_split_in_all_languages(rows: list[Row]) -> None:
-    home = {
-        (language, "".join(word.lower().split())): split
-        for split in SPLITS
-        for groups in values_of(split).values()
-        for values in groups.values()
-        for words in values.values()
-        for language, word in zip(LANGUAGES, words, strict=True)
-    }
+def test_each_language_shares_out_its_values_for_itself(rows: list[Row]) -> None:
+    shares = {place: share(*place) for place in product(SPLITS, LANGUAGES)}
     found = [
-        (home[row["language"], words.lower()], row["split"])
+        ((row["split"], row["language"]), (kind, words.lower()))
         for row in rows
-        for _, words in spans(row)
+        for kind, words in spans(row)
         if not words.isdigit()
     ]
     assert len(found) > 40_000
-    assert all(expected == split for expected, split in found)
+    assert all(value in shares[place] for place, value in found)
+    keys = defaultdict(set)
+    for place, value in found:
+        keys[place[0]].add(shares[place][value])
+    assert len(keys["train"] & keys["test"]) > 100  # one key, in different languages
 
 
-def test_every_list_is_shared_out_among_the_splits() -> None:
+def test_a_number_is_in_the_same_split_in_all_languages(rows: list[Row]) -> None:
+    homes, languages = defaultdict(set), defaultdict(set)
+    for row in rows:
+        for _, words in spans(row):
+            if words.isdigit():
+                homes[words].add(row["split"])
+                languages[words].add(row["language"])
+    assert all(len(splits) == 1 for splits in homes.values())
+    assert sum(len(names) == len(LANGUAGES) for names in languages.values()) > 100
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_list_is_shared_out_among_the_splits(language: str) -> None:
+    shares = [values_of(split, language) for split in SHARES]
     for table, groups in all_values().items():
         for group, values in groups.items():
-            parts = [set(values_of(split)[table][group]) for split in SHARES]
+            parts = [set(part[table][group]) for part in shares]
             assert all(parts)
             assert sum(map(len, parts)) == len(values)
             assert set().union(*parts) == set(values)

@@ -59,7 +59,11 @@ def draw_commands(folder: Path) -> Iterator[Row]:
     grammars = {language: read_grammar(folder, language) for language in LANGUAGES}
     for split, (language, grammar) in product(SHARES, grammars.items()):
         sampler = Sampler(
-            language, grammar, values_of(split), partial(_belongs, split), partial(_fits, split)
+            language,
+            grammar,
+            values_of(split, language),
+            partial(_belongs, split),
+            partial(_fits, split),
         )
         for row in map(_row, unambiguous(sampler.commands())):
             keys = map(letters_and_digits, (row["text"], row["skeleton"], *row["values"]))
@@ -67,10 +71,14 @@ def draw_commands(folder: Path) -> Iterator[Row]:
                 yield row | {"split": split}
 
 
-def values_of(split: str) -> Values:
-    """The values of open slots that a split may use: a fixed share of every list."""
+def values_of(split: str, language: str) -> Values:
+    """The values of open slots that a split may use in a language: a fixed share of every list.
+
+    A language draws its share for itself. The test split may say "cuisine" where training says
+    "Küche", and no split says what another says.
+    """
     return {
-        table: {group: _part(values, split) for group, values in groups.items()}
+        table: {group: _part(values, split, language) for group, values in groups.items()}
         for table, groups in all_values().items()
     }
 
@@ -85,9 +93,10 @@ def all_values() -> Values:
     }
 
 
-def _part(values: Mapping[str, list[str]], split: str) -> dict[str, list[str]]:
-    """The share of `split` in the order of the keys' hashes; of a short list, one value each."""
-    keys = sorted(values, key=_place)
+def _part(values: Mapping[str, list[str]], split: str, language: str) -> dict[str, list[str]]:
+    """The share of `split` in the order of the words' hashes; of a short list, one value each."""
+    column = LANGUAGES.index(language)
+    keys = sorted(values, key=lambda key: _place(values[key][column].lower()))
     bounds, start = {}, 0
     for name, share in SHARES.items():
         size = max(1, round(share * len(keys)))
