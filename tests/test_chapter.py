@@ -115,6 +115,7 @@ class TestStart:
                 def emit(self, record): records.append(record.getMessage())
             logging.getLogger("transformers").addHandler(Keep())
             Classifier.from_pretrained({encoder!r})
+            AutoModel.from_pretrained({encoder!r}, add_pooling_layer=False)
             print("new head:", sum("LOAD REPORT" in r for r in records))
             model = AutoModel.from_pretrained({encoder!r})
             weights = model.state_dict()

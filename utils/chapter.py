@@ -46,7 +46,7 @@ SCALES = ("small", "full")
 SEED = 42
 LIBRARIES = ("torch", "transformers", "datasets")
 NEW_HEADS = ("classifier.", "pre_classifier.", "score.", "qa_outputs.")
-OLD_HEADS = ("vocab_", "cls.", "lm_head.", "pooler.")
+OLD_HEADS = ("vocab_", "cls.", "lm_head.", "pooler.", "bert.pooler.", "roberta.pooler.")
 SCRATCH = "scratch-of-"
 ANSI_CODE = re.compile(r"\x1b\[[0-9;]*m")
 

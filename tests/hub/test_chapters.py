@@ -16,6 +16,7 @@ from utils.notebooks.files import needed_assets, read
 CHAPTERS = {
     "02_text_classification": ["encoder", "short_texts"],
     "03_transformer_anatomy": ["bert", "llama"],
+    "04_multilingual_ner": ["bert", "multilingual", "slots"],
     "05_text_generation": ["causal_lm", "wiki"],
     "08_efficient_transformers": ["bert", "small_student", "intents_oos"],
     "articles/how_to_generate": ["gpt2", "wiki"],
