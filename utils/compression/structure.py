@@ -18,6 +18,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from utils.models.modes import evaluating
+
 Model = TypeVar("Model", bound=PreTrainedModel)
 
 
@@ -239,14 +241,3 @@ def _inputs_of(model: PreTrainedModel, path: str) -> Iterator[list[Tensor]]:
     finally:
         for hook in hooks:
             hook.remove()
-
-
-@contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """Dropout is off inside the block, and as before after it."""
-    was_training = model.training
-    model.eval()
-    try:
-        yield
-    finally:
-        model.train(was_training)

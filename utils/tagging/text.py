@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from html import escape
 from typing import NamedTuple
@@ -18,6 +17,7 @@ from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from utils.assets.intents import TOKEN
+from utils.models.modes import evaluating
 from utils.plotting.style import INK, category_colors, lighten
 from utils.tagging.alignment import encode_words
 from utils.tagging.errors import TaggingError
@@ -175,7 +175,7 @@ def _tag_windows(
     for start in range(0, len(windows), WINDOWS_PER_BATCH):
         batch = windows[start : start + WINDOWS_PER_BATCH]
         encoding = encode_words(batch, tokenizer, padding=True, return_tensors="pt")
-        with evaluating(model):
+        with evaluating(model), torch.no_grad():
             logits = model(**encoding.to(model.device)).logits  # (B, T, C)
         for row, tags in enumerate(logits.argmax(-1).tolist()):
             columns = zip(encoding.word_ids(row), encoding.tokens(row), tags, strict=True)
@@ -240,15 +240,3 @@ def best_windows(windows: Sequence[range]) -> list[int]:
             context = min(word - window.start, window.stop - 1 - word)
             best[word] = max(best.get(word, (-1, 0)), (context, -number))
     return [-number for _, (_, number) in sorted(best.items())]
-
-
-@contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """No dropout and no gradients inside the block; after it the model is as before."""
-    was_training = model.training
-    model.eval()
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        model.train(was_training)
