@@ -19,36 +19,3 @@ from utils.decoding.speculative import Draft, NgramDraft, Speculation, speculati
 from utils.decoding.steps import Continuations, Decoder, Step
 from utils.decoding.text import Generation, TextGenerator
 from utils.decoding.toy import ToyLM
-
-__all__ = [
-    "BeamStep",
-    "Beams",
-    "Continuations",
-    "Decoder",
-    "Draft",
-    "Generation",
-    "LibraryCache",
-    "LibraryDecoder",
-    "NgramDraft",
-    "Sampling",
-    "Speculation",
-    "Step",
-    "TextGenerator",
-    "ToyLM",
-    "apply_temperature",
-    "ban_repeated_ngrams",
-    "beam_search",
-    "contrastive_search",
-    "distinct",
-    "greedy",
-    "log_probs_from_logits",
-    "min_p_filter",
-    "quality_table",
-    "repetition",
-    "sample",
-    "sequence_logprob",
-    "speculative_sample",
-    "top_k_filter",
-    "top_p_filter",
-    "typical_filter",
-]

@@ -1,5 +1,8 @@
 """The look of the collection, and the figures that more than one notebook draws.
 
+A figure that one notebook draws is matplotlib in its cell: `fig = new_figure(title, height)`, then
+`ax = fig.subplots()`, with the colours of `PALETTE`.
+
 Every `plot_*` function returns a `matplotlib.figure.Figure` made without pyplot: as the last value
 of a cell it is shown once. `fig.axes` gives the axes to whoever wants to add something. The
 `*_view` functions return what a notebook shows as an interactive view, or else as a picture.
@@ -27,6 +30,7 @@ from utils.plotting.family_tree import plot_family_tree
 from utils.plotting.grouped_bars import plot_grouped_bars
 from utils.plotting.heatmaps import plot_heatmap
 from utils.plotting.histograms import plot_histogram
+from utils.plotting.legends import legend_below
 from utils.plotting.matrices import plot_attention_patterns, plot_positions
 from utils.plotting.model_sizes import plot_model_sizes
 from utils.plotting.next_tokens import plot_next_words, plot_token_distribution
@@ -36,51 +40,7 @@ from utils.plotting.pruning import plot_pruned_network, plot_weight_planes
 from utils.plotting.scatter import plot_scatter
 from utils.plotting.soft_targets import plot_soft_targets
 from utils.plotting.speedups import plot_speedups
-from utils.plotting.style import PALETTE, set_style
+from utils.plotting.style import DARK_GREY, GREY, INK, PALETTE, lighten, new_figure, set_style
 from utils.plotting.token_stages import plot_token_stages
 from utils.plotting.tokens import plot_padding
 from utils.plotting.trials import plot_trials
-
-__all__ = [
-    "PALETTE",
-    "expected_calibration_error",
-    "head_view",
-    "model_view",
-    "neuron_view",
-    "plot_affine_map",
-    "plot_attention_grid",
-    "plot_attention_heads",
-    "plot_attention_lines",
-    "plot_attention_patterns",
-    "plot_bars",
-    "plot_class_balance",
-    "plot_class_probabilities",
-    "plot_classification_heads",
-    "plot_confusion_matrix",
-    "plot_contours",
-    "plot_curves",
-    "plot_embedding_panels",
-    "plot_family_tree",
-    "plot_float_bits",
-    "plot_flow",
-    "plot_grouped_bars",
-    "plot_heatmap",
-    "plot_histogram",
-    "plot_lengths",
-    "plot_model_sizes",
-    "plot_next_words",
-    "plot_padding",
-    "plot_positions",
-    "plot_probability_tree",
-    "plot_pruned_network",
-    "plot_query_and_keys",
-    "plot_reliability",
-    "plot_scatter",
-    "plot_soft_targets",
-    "plot_speedups",
-    "plot_token_distribution",
-    "plot_token_stages",
-    "plot_trials",
-    "plot_weight_planes",
-    "set_style",
-]

@@ -33,33 +33,3 @@ from utils.tagging.metrics import (
 from utils.tagging.model import IGNORED, EncoderForTokenClassification, TokenClassifierConfig
 from utils.tagging.sentences import split_sentences
 from utils.tagging.text import Entity, TaggedText, tag_text
-
-__all__ = [
-    "ENTITY_TAGS",
-    "IGNORED",
-    "EncoderForTokenClassification",
-    "Entity",
-    "Gazetteer",
-    "Interval",
-    "Span",
-    "TaggedText",
-    "TaggingError",
-    "TokenClassifierConfig",
-    "align_labels",
-    "align_predictions",
-    "encode_words",
-    "entities",
-    "entity_report",
-    "f1_difference",
-    "f1_interval",
-    "gold_sentences",
-    "iob2_violations",
-    "loss_table",
-    "sentence_losses",
-    "silver_sentences",
-    "split_sentences",
-    "tag_text",
-    "tagging_metrics",
-    "token_losses",
-    "tokenize_and_align_labels",
-]

@@ -11,14 +11,3 @@ from utils.plotting.attention.figures import (
     plot_query_and_keys,
 )
 from utils.plotting.attention.views import AttentionView, head_view, model_view, neuron_view
-
-__all__ = [
-    "AttentionView",
-    "head_view",
-    "model_view",
-    "neuron_view",
-    "plot_attention_grid",
-    "plot_attention_heads",
-    "plot_attention_lines",
-    "plot_query_and_keys",
-]
