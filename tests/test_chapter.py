@@ -146,10 +146,20 @@ class TestChapter:
             assert (x @ x).dtype == torch.float32
 
     def test_bf16_is_slow_where_the_processor_lacks_it(self, monkeypatch):
+        monkeypatch.delenv("NLP_BF16", raising=False)
         monkeypatch.setattr("pathlib.Path.read_text", lambda _: "flags : avx2 avx512f")
         assert not has_fast_bf16(torch.device("cpu"))
         monkeypatch.setattr("pathlib.Path.read_text", lambda _: "flags : avx2 avx512_bf16")
         assert has_fast_bf16(torch.device("cpu"))
+
+    def test_bf16_can_be_chosen(self, monkeypatch):
+        monkeypatch.setenv("NLP_BF16", "0")
+        assert not has_fast_bf16(torch.device("cpu"))
+        monkeypatch.setenv("NLP_BF16", "1")
+        assert has_fast_bf16(torch.device("cpu"))
+        monkeypatch.setenv("NLP_BF16", "yes")
+        with pytest.raises(ValueError, match='NLP_BF16="yes" is not known: use "0" or "1"'):
+            has_fast_bf16(torch.device("cpu"))
 
     def test_scratch_lies_under_build_and_goes_with_the_kernel(self, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)

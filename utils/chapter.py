@@ -372,9 +372,19 @@ def project_root() -> Path:
 
 
 def has_fast_bf16(device: torch.device) -> bool:
-    """Whether the hardware multiplies bfloat16 matrices itself: without that, bf16 is slower."""
+    """Whether the hardware multiplies bfloat16 matrices itself: without that, bf16 is slower.
+
+    The environment variable NLP_BF16 overrides what is found: "0" computes in float32 everywhere,
+    "1" uses autocast everywhere.
+
+    Raises:
+        ValueError: NLP_BF16 is neither.
+    """
     import torch
 
+    if wish := os.environ.get("NLP_BF16"):
+        _check_dial("NLP_BF16", wish, ("0", "1"))
+        return wish == "1"
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     with contextlib.suppress(OSError):  # Linux only: other systems stay at float32
