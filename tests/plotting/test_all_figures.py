@@ -12,7 +12,6 @@ from matplotlib.text import Text
 
 from utils.models.families import load_families
 from utils.plotting import (
-    plot_affine_map,
     plot_attention_grid,
     plot_attention_heads,
     plot_attention_lines,
@@ -22,11 +21,9 @@ from utils.plotting import (
     plot_class_probabilities,
     plot_classification_heads,
     plot_confusion_matrix,
-    plot_contours,
     plot_curves,
     plot_embedding_panels,
     plot_family_tree,
-    plot_float_bits,
     plot_flow,
     plot_grouped_bars,
     plot_heatmap,
@@ -37,16 +34,11 @@ from utils.plotting import (
     plot_padding,
     plot_positions,
     plot_probability_tree,
-    plot_pruned_network,
     plot_query_and_keys,
     plot_reliability,
     plot_scatter,
-    plot_soft_targets,
-    plot_speedups,
     plot_token_distribution,
     plot_token_stages,
-    plot_trials,
-    plot_weight_planes,
 )
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -77,17 +69,6 @@ tree = {
 }
 
 weights = rng.normal(size=(2, 90, 60))
-trials = pd.DataFrame(
-    {
-        "number": range(20),
-        "value": rng.random(20),
-        "state": ["COMPLETE", "COMPLETE", "PRUNED", "COMPLETE"] * 5,
-        "params_alpha": rng.random(20),
-        "params_learning_rate": 10.0 ** rng.uniform(-5, -2, size=20),
-        "params_optimizer": ["sgd", "adamw"] * 10,
-        "params_temperature": rng.integers(2, 20, size=20),
-    }
-)
 
 FIGURES = {
     "attention heatmaps": lambda: plot_attention_heads(
@@ -188,47 +169,6 @@ FIGURES = {
         xlim=(1, 57),
         ylim=(80, 90),
     ),
-    "speed-ups": lambda: plot_speedups(
-        {"teacher in a transformers pipeline": 54.2, "$student$": 26, "slower": 30, "int8": 3.4},
-        title="What each step contributes",
-    ),
-    "no speed-up": lambda: plot_speedups({"a": 2.0, "b": 2.0}, title="None", unit="s"),
-    "slow-down": lambda: plot_speedups({"a": 2.0, "b": 2000.0}, title="Slower"),
-    "soft targets": lambda: plot_soft_targets(
-        {"one-hot": np.eye(1000)[3], 1: shares, 20: np.full(1000, 1e-3)},
-        [f"a long $intent$ {i}" for i in range(1000)],
-        title=LONG_TITLE,
-    ),
-    "five temperatures": lambda: plot_soft_targets(
-        {t: np.full(3, 1 / 3) for t in (1, 2, 5, 10, 20)}, ["yes", "no", "oos"], title="Five"
-    ),
-    "contours": lambda: plot_contours(
-        lambda x, y: (1 - x) ** 2 + 100 * (y - x**2) ** 2,
-        optimum=(1, 1),
-        found={f"{name}, 1,000 trials": (0.95, 0.9) for name in ("TPE", "$random$ search", "grid")},
-        title=LONG_TITLE,
-    ),
-    "trials": lambda: plot_trials(trials, title=LONG_TITLE, ylabel="accuracy", maximize=True),
-    "trials of nothing": lambda: plot_trials(
-        trials[["number", "value", "state"]], title="No parameter", ylabel="f", maximize=False
-    ),
-    "three parameters": lambda: plot_trials(
-        trials.drop(columns="params_optimizer"),
-        title="Three",
-        ylabel="loss (log scale)",
-        maximize=False,
-        yscale="log",
-    ),
-    "float bits": lambda: plot_float_bits(
-        -137.035,
-        {"FP32": ("1", "1" * 7 + "0", "01" * 11 + "1"), "FP8": ("0", "0000", "000")},
-        title="Bits",
-    ),
-    "one short format": lambda: plot_float_bits(0.3, {"E2M1": ("0", "00", "1")}, title="Four bits"),
-    "affine map": lambda: plot_affine_map(-1, 2, 3 / 255, 85, title=LONG_TITLE),
-    "affine map off zero": lambda: plot_affine_map(
-        0.004, 0.5, 0.5 / 15, -8, title="Four bits", q_range=(-8, 7)
-    ),
     "histogram": lambda: plot_histogram(
         weights,
         title=LONG_TITLE,
@@ -242,14 +182,6 @@ FIGURES = {
         title="Weights",
         xlabel="weight",
         inset=((-1, -0.5), (0, 20)),
-    ),
-    "weight planes": lambda: plot_weight_planes(
-        {name: (*weights, weights[1] > t) for t, name in enumerate(("one", "$two$", "three"))},
-        title=LONG_TITLE,
-    ),
-    "one plane": lambda: plot_weight_planes({"one": (*weights, weights[0] > 0)}, title="One"),
-    "pruned network": lambda: plot_pruned_network(
-        [weights[0, :16, :4] > 0, weights[0, :2, :16] > 1], title=LONG_TITLE
     ),
     "distillation": lambda: plot_flow(
         [

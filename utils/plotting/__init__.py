@@ -21,7 +21,6 @@ from utils.plotting.bars import plot_bars
 from utils.plotting.calibration import expected_calibration_error, plot_reliability
 from utils.plotting.classification import plot_class_probabilities, plot_confusion_matrix
 from utils.plotting.classification_heads import plot_classification_heads
-from utils.plotting.contours import plot_contours
 from utils.plotting.curves import plot_curves
 from utils.plotting.datasets import plot_class_balance, plot_lengths
 from utils.plotting.diagrams import plot_flow
@@ -34,13 +33,8 @@ from utils.plotting.legends import legend_below
 from utils.plotting.matrices import plot_attention_patterns, plot_positions
 from utils.plotting.model_sizes import plot_model_sizes
 from utils.plotting.next_tokens import plot_next_words, plot_token_distribution
-from utils.plotting.number_formats import plot_affine_map, plot_float_bits
 from utils.plotting.probability_tree import plot_probability_tree
-from utils.plotting.pruning import plot_pruned_network, plot_weight_planes
 from utils.plotting.scatter import plot_scatter
-from utils.plotting.soft_targets import plot_soft_targets
-from utils.plotting.speedups import plot_speedups
 from utils.plotting.style import DARK_GREY, GREY, INK, PALETTE, lighten, new_figure, set_style
 from utils.plotting.token_stages import plot_token_stages
 from utils.plotting.tokens import plot_padding
-from utils.plotting.trials import plot_trials
