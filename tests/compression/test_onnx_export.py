@@ -3,7 +3,6 @@
 import onnx
 import pytest
 import torch
-import transformers
 
 from utils.compression import (
     create_session,
@@ -58,15 +57,6 @@ def test_a_model_in_training_is_exported_without_dropout_or_inputs_that_it_lacks
     assert list(tmp_path.iterdir()) == [tmp_path / "model.onnx"]
 
 
-def test_a_tokenizer_for_another_kind_of_model_is_refused(small_bert, tokenizer, tmp_path):
-    images = transformers.PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer.backend_tokenizer, model_input_names=["pixel_values"]
-    )
-    with pytest.raises(ValueError, match="takes none of pixel_values"):
-        export_onnx(small_bert, images, tmp_path / "model.onnx")
-    assert not list(tmp_path.iterdir())
-
-
 def test_a_file_appears_whole_or_stays_as_it_was(tmp_path):
     path = tmp_path / "folder" / "model.onnx"
     with complete_or_absent(path) as partial:
@@ -93,10 +83,9 @@ def test_optimizing_fuses_and_changes_no_logits(small_bert, tokenizer, onnx_file
     assert parity_table(small_bert, create_session(optimized), tokenizer).to_numpy().max() < 1e-4
 
 
-def test_the_table_shows_the_first_nodes_and_marks_weights(onnx_file):
-    table = node_table(onnx_file, 12)
-    nodes = onnx.load(onnx_file).graph.node
-    assert table["op"].tolist() == [node.op_type for node in nodes[:12]]
+def test_the_table_shows_the_nodes_and_marks_weights(onnx_file):
+    table = node_table(onnx_file)
+    assert table["op"].tolist() == [node.op_type for node in onnx.load(onnx_file).graph.node]
     lookup = table[table["op"] == "Gather"].iloc[0]
     assert lookup["inputs"] == "model.bert.embeddings.word_embeddings.weight*, input_ids"
 

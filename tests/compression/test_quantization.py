@@ -8,12 +8,11 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from onnxruntime.quantization.quant_utils import compute_scale_zp
 from torch import nn
 
 from utils.compression import (
     AffineMap,
-    WeightOnlyEmbedding,
-    WeightOnlyLinear,
     calibrate,
     fake_quantize,
     float_bits,
@@ -23,6 +22,7 @@ from utils.compression import (
     scheme_errors,
     simulate_quantization,
 )
+from utils.compression.quantization import WeightOnlyEmbedding, WeightOnlyLinear
 
 pytestmark = pytest.mark.filterwarnings("ignore:torch.*quant:UserWarning", "ignore:torch.ao")
 NUMBERS = [137.035, -0.1, 1.0, 0.0, -0.0, 1e-7, 65504.0, 3e-40, math.inf, -math.inf]
@@ -42,13 +42,17 @@ def test_the_bits_of_the_book_s_number():
     assert bits.value == pytest.approx(137.035003662, abs=1e-9)
 
 
-@pytest.mark.parametrize("number", NUMBERS)
-def test_bits_are_those_that_the_machine_stores(number):
-    (integer,) = struct.unpack(">I", struct.pack(">f", number))
-    assert "".join(float_bits(number)) == f"{integer:032b}"
-    with np.errstate(over="ignore"):
-        half = np.float16(number)
-    assert "".join(float_bits(number, "fp16")) == f"{half.view(np.uint16):016b}"
+def test_bits_are_those_that_the_machine_stores():
+    """Struct and numpy round a double once; so do powers of two beside ties of every format."""
+    near_ties = [1 + 2.0**-11 + 2.0**-30, 1 + 2.0**-24 + 2.0**-50, 65519.99, 65520.0, 2.0**-25]
+    random = np.random.default_rng(0).normal(size=500) * 2.0 ** np.arange(-30, 20).repeat(10)
+    for number in [*NUMBERS, *near_ties, *random]:
+        with np.errstate(over="ignore"):
+            half, single = np.float16(number), np.float32(number)
+        assert "".join(float_bits(number)) == f"{single.view(np.uint32):032b}", number
+        assert "".join(float_bits(number, "fp16")) == f"{half.view(np.uint16):016b}", number
+        if abs(number) < 3e38:
+            assert struct.pack(">f", number) == int("".join(float_bits(number)), 2).to_bytes(4)
 
 
 @pytest.mark.parametrize("number", NUMBERS)
@@ -57,6 +61,14 @@ def test_bits_are_those_that_the_machine_stores(number):
 ])  # fmt: skip
 def test_the_value_of_the_bits_is_the_number_that_torch_keeps(number, format, dtype):
     assert float_bits(number, format).value == torch.tensor(number, dtype=dtype).item()
+
+
+def test_numbers_beside_a_tie_are_rounded_once():
+    """To fp32 first, both would come to lie on the tie and then go down to 1, which is even."""
+    assert float_bits(1 + 2.0**-11 + 2.0**-30, "fp16").value == 1 + 2.0**-10
+    assert float_bits(1 + 2.0**-8 + 2.0**-30, "bf16").value == 1 + 2.0**-7
+    assert float_bits(1 + 2.0**-8, "bf16").value == 1  # the tie itself
+    assert float_bits(3.4e38, "bf16").value == math.inf
 
 
 def test_a_number_that_is_none_has_no_value():
@@ -123,16 +135,21 @@ def test_unsigned_integers_as_in_the_figure():
     assert integers.tolist() == [0, 50, 255]
 
 
-def test_int8_takes_a_quarter_of_the_bytes():
-    weight = random_weight()
-    integers = AffineMap.fit(weight).quantize(weight)
-    assert weight.untyped_storage().nbytes() == 4 * integers.untyped_storage().nbytes()
-
-
 def test_zero_is_exact_wherever_the_range_lies():
     for offset in (-7.0, 0.0, 7.0):
         affine = AffineMap.fit(torch.rand(100) + offset)
         assert affine.dequantize(affine.quantize(torch.zeros(1))).item() == 0
+
+
+@pytest.mark.parametrize("values", [[1e-6, -5e-7, 3e-7], [4e-20, -1e-20], [3.0, -2.0, 7.0]])
+@pytest.mark.parametrize("symmetric", [True, False])
+def test_small_values_have_the_scale_that_onnx_runtime_gives_them(values, symmetric):
+    low, high = np.float32(min(values)), np.float32(max(values))
+    q_min = np.int8(-127 if symmetric else -128)
+    zero, scale = compute_scale_zp(low, high, q_min, np.int8(127), symmetric=symmetric)
+    affine = AffineMap.fit(torch.tensor(values), symmetric=symmetric)
+    assert affine.scale.item() == pytest.approx(float(scale), rel=1e-6)
+    assert affine.zero_point.item() == zero
 
 
 def test_zeros_alone_stay_zeros():
@@ -141,18 +158,19 @@ def test_zeros_alone_stay_zeros():
         assert affine.dequantize(affine.quantize(torch.zeros(3))).tolist() == [0, 0, 0]
 
 
-@pytest.mark.parametrize("values", [[], [1.0, math.nan], [math.inf]])
-def test_a_range_that_is_none_is_refused(values):
-    with pytest.raises(ValueError, match="no range to fit"):
-        AffineMap.fit(torch.tensor(values))
-
-
-@pytest.mark.parametrize("bits", [1, 17])
-def test_bits_have_bounds(bits):
-    with pytest.raises(ValueError, match="choose between 2 and 16"):
-        AffineMap.fit(torch.ones(2), bits=bits)
-    with pytest.raises(ValueError, match="choose between 2 and 16"):
-        simulate_quantization(nn.Linear(2, 2), bits=bits)
+@pytest.mark.parametrize(
+    ("values", "bits", "message"),
+    [
+        ([], 8, "no range to fit"),
+        ([1.0, math.nan], 8, "no range to fit"),
+        ([math.inf], 8, "no range to fit"),
+        ([1.0], 1, "choose between 2 and 16"),
+        ([1.0], 17, "choose between 2 and 16"),
+    ],
+)
+def test_a_map_that_cannot_be_is_refused(values, bits, message):
+    with pytest.raises(ValueError, match=message):
+        AffineMap.fit(torch.tensor(values), bits=bits)
 
 
 @pytest.mark.parametrize("bits", [2, 4, 8])
@@ -187,18 +205,6 @@ def test_a_scale_for_each_channel_keeps_an_outlier_from_the_others():
     mean = table["mean error"]
     assert mean["per channel, symmetric"] < mean["per tensor, symmetric"] / 3
     assert table["levels"].max() <= 256
-    coarse = scheme_errors(random_weight(), bits=4)
-    assert (coarse["mean error"] > 10 * mean).all()
-
-
-def test_the_default_scale_of_the_book_s_product_rounds_it_to_zero():
-    """Elementwise products of weights are far below a half, the smallest that rounds to 1."""
-    weight = random_weight().clamp(-1, 1) / 2
-    quantized = torch.quantize_per_tensor(weight, 0.5 / 127, 0, torch.qint8)
-    product = torch.ao.nn.quantized.QFunctional().mul(quantized, quantized)
-    assert (weight * weight).max() > 0.2
-    assert product.q_scale() == 1
-    assert not product.dequantize().any()
 
 
 def small_model():
@@ -214,11 +220,7 @@ def state_size(model):
     return buffer.tell()
 
 
-def quantize_all(model):
-    return quantize_weights_only(quantize_linears(model, per_channel=True))
-
-
-@pytest.mark.parametrize("quantize", [quantize_linears, quantize_weights_only, quantize_all])
+@pytest.mark.parametrize("quantize", [quantize_linears, quantize_weights_only])
 def test_int8_layers_compute_nearly_the_same(quantize, recwarn, capfd):
     model, ids = small_model(), torch.arange(30)
     before = {name: weight.clone() for name, weight in model.state_dict().items()}
@@ -335,12 +337,3 @@ def test_a_static_model_must_be_calibrated_first(network, spirals):
     model = simulate_quantization(network, static=True)
     with pytest.raises(RuntimeError, match="calibrate first"):
         model(spirals[0])
-
-
-@pytest.mark.parametrize(("static", "batches", "missing"), [
-    (False, [torch.ones(1, 2)], "layer with an observer"), (True, [], "batches"),
-])  # fmt: skip
-def test_calibration_needs_observers_and_data(network, static, batches, missing):
-    model = simulate_quantization(network, static=static)
-    with pytest.raises(ValueError, match=f"no {missing} to calibrate"):
-        calibrate(model, batches)

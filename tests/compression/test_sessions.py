@@ -1,7 +1,6 @@
 """Sessions, and int8 files of a classifier that has learned something."""
 
 import logging
-from functools import partial
 
 import numpy as np
 import onnx
@@ -14,7 +13,6 @@ from utils.compression import (
     TextClassifier,
     create_session,
     export_onnx,
-    foldable_graph,
     onnx_runner,
     quantize_linears,
     quantize_onnx,
@@ -94,13 +92,10 @@ def test_dynamic_int8_agrees_and_is_smaller(fp32, predict, in_torch, tmp_path, p
     assert list(tmp_path.iterdir()) == [int8]
 
 
-@pytest.mark.parametrize("per_channel", [False, True])
 def test_static_int8_has_fixed_scales_from_the_calibration_data(
-    fp32, predict, in_torch, batches, tmp_path, per_channel
+    fp32, predict, in_torch, batches, tmp_path
 ):
-    int8 = quantize_onnx_static(
-        fp32, tmp_path / "static.onnx", batches[:2], per_channel=per_channel
-    )
+    int8 = quantize_onnx_static(fp32, tmp_path / "static.onnx", batches[:2])
     assert np.mean(predict(onnx_runner(create_session(int8))) == in_torch) >= 0.95
     assert int8.stat().st_size < 0.4 * fp32.stat().st_size
     ops = {node.op_type for node in onnx.load(int8).graph.node}
@@ -108,44 +103,19 @@ def test_static_int8_has_fixed_scales_from_the_calibration_data(
     assert "DynamicQuantizeLinear" not in ops
 
 
-@pytest.mark.parametrize(
-    "quantize",
-    [quantize_linears, partial(quantize_linears, per_channel=True), quantize_weights_only],
-    ids=["per tensor", "per channel", "weights only"],
-)
+@pytest.mark.parametrize("quantize", [quantize_linears, quantize_weights_only])
 def test_int8_in_torch_agrees_and_leaves_the_model_alone(trained, predict, in_torch, quantize):
     smaller = quantize(trained[0])
     assert np.mean(predict(torch_runner(smaller)) == in_torch) >= 0.97
     assert np.array_equal(predict(torch_runner(trained[0])), in_torch)
 
 
-def test_sessions_use_the_threads_and_the_provider_asked_for(onnx_file):
+def test_sessions_use_the_threads_asked_for_and_an_existing_file(onnx_file, tmp_path):
     session = create_session(onnx_file, threads=2)
     assert session.get_session_options().intra_op_num_threads == 2
-    assert session.get_providers() == ["CPUExecutionProvider"]
     assert create_session(onnx_file).get_session_options().intra_op_num_threads == 1
-
-
-def test_an_unknown_provider_is_refused_with_those_that_are_there(onnx_file):
-    with pytest.raises(ValueError, match=r'"AbacusProvider" is not .* CPUExecutionProvider'):
-        create_session(onnx_file, provider="AbacusProvider")
-
-
-@pytest.mark.parametrize("use", [create_session, lambda path: quantize_onnx(path, path)])
-def test_a_file_that_is_not_there_is_named(use, tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no ONNX file .*nothing\.onnx: export"):
-        use(tmp_path / "nothing.onnx")
-
-
-def test_static_quantization_needs_data(onnx_file, tmp_path):
-    with pytest.raises(ValueError, match="at least one batch"):
-        quantize_onnx_static(onnx_file, tmp_path / "static.onnx", [])
-
-
-def test_inputs_that_no_tokenizer_gives_are_named(tmp_path):
-    session = create_session(foldable_graph(tmp_path / "graph.onnx"))
-    with pytest.raises(ValueError, match="wants x, which no tokenizer gives"):
-        onnx_runner(session)
+        create_session(tmp_path / "nothing.onnx")
 
 
 def test_quantizing_is_quiet_and_logging_works_afterwards(onnx_file, tmp_path, caplog, capfd):

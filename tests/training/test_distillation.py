@@ -5,11 +5,9 @@ import math
 import numpy as np
 import pytest
 import torch
-from torch.nn import functional as F
 
 from utils.training import (
     DistillationTrainingArguments,
-    distillation_loss,
     entropy,
     kd_loss,
     softened,
@@ -23,11 +21,6 @@ def logits():
     """Student's and teacher's, for six texts."""
     generator = torch.Generator().manual_seed(0)
     return [3 * torch.randn(6, NUM_CLASSES, generator=generator) for _ in range(2)]
-
-
-@pytest.fixture
-def labels():
-    return torch.randint(NUM_CLASSES, (6,), generator=torch.Generator().manual_seed(1))
 
 
 def probabilities(logits, temperature):
@@ -62,20 +55,6 @@ def test_no_gradient_reaches_the_teacher(logits):
     assert student.grad.abs().sum() > 0
 
 
-def test_alpha_weighs_labels_against_teacher(logits, labels):
-    cross_entropy = F.cross_entropy(logits[0], labels)
-    kd = kd_loss(*logits, 4.0)
-    mixed = [distillation_loss(*logits, labels, alpha=a, temperature=4.0) for a in (1.0, 0.25, 0.0)]
-    expected = [cross_entropy, 0.25 * cross_entropy + 0.75 * kd, kd]
-    torch.testing.assert_close(torch.stack(mixed), torch.stack(expected))
-
-
-def test_mean_over_all_elements_is_too_small_by_the_number_of_classes(logits):
-    student, teacher = logits
-    mean = F.kl_div(student.log_softmax(-1), teacher.softmax(-1), reduction="none").mean()
-    torch.testing.assert_close(kd_loss(student, teacher, 1.0), NUM_CLASSES * mean)
-
-
 def test_entropy_grows_with_the_temperature_up_to_that_of_even_odds(logits):
     entropies = [entropy(softened(logits[0], t)).mean().item() for t in (0.5, 1, 2, 5, 20, 1e6)]
     assert entropies == sorted(entropies)
@@ -86,38 +65,28 @@ def test_entropy_of_a_certain_answer_is_zero():
     assert entropy(torch.tensor([[0.0, 1.0, 0.0]])).tolist() == [0.0]
 
 
-def test_gradient_hardly_depends_on_a_high_temperature(logits):
-    def gradient_norm(temperature):
-        student = logits[0].clone().requires_grad_()
-        kd_loss(student, logits[1], temperature).backward()
-        return student.grad.norm().item()
-
-    low, *high = (gradient_norm(temperature) for temperature in (1, 8, 16, 32, 64))
-    assert max(high) < 1.2 * min(high)
-    assert low > 1.5 * max(high)
-
-
-@pytest.mark.parametrize("temperature", [0, -1.0, float("nan")])
-def test_temperature_has_to_be_above_zero(logits, temperature):
-    with pytest.raises(ValueError, match="use a number above 0"):
-        kd_loss(*logits, temperature)
-    with pytest.raises(ValueError, match="use a number above 0"):
-        softened(logits[0], temperature)
-    with pytest.raises(ValueError, match="use a number above 0"):
-        DistillationTrainingArguments(temperature=temperature)
-
-
-def test_classes_have_to_be_the_same(logits):
-    with pytest.raises(ValueError, match=r"\(6, 151\).*\(6, 150\).*same classes"):
-        kd_loss(logits[0], logits[1][:, :-1], 2.0)
-
-
 def test_integer_settings_become_floats():
     arguments = DistillationTrainingArguments(alpha=1, temperature=7)
     assert (type(arguments.alpha), type(arguments.temperature)) == (float, float)
 
 
-@pytest.mark.parametrize("alpha", [-0.1, 1.5, float("nan")])
-def test_alpha_has_to_be_a_weight(alpha):
-    with pytest.raises(ValueError, match="use a number from 0 to 1"):
-        DistillationTrainingArguments(alpha=alpha)
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"alpha": -0.1}, "use a number from 0 to 1"),
+        ({"alpha": float("nan")}, "use a number from 0 to 1"),
+        ({"temperature": 0}, "use a number above 0"),
+    ],
+)
+def test_arguments_out_of_range_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        DistillationTrainingArguments(**settings)
+
+
+def test_losses_that_would_be_wrong_numbers_are_refused(logits):
+    student, teacher = logits
+    for temperature in (0, -1.0, float("nan")):
+        with pytest.raises(ValueError, match="use a number above 0"):
+            kd_loss(student, teacher, temperature)
+    with pytest.raises(ValueError, match=r"\(6, 151\).*\(6, 150\).*same classes"):
+        kd_loss(student, teacher[:, :-1], 2.0)

@@ -4,12 +4,12 @@ import pytest
 import torch
 import transformers
 from tiny_task import LABELS, encoded_texts, tiny_bert, tiny_texts, tiny_tokenizer, tiny_trainer
+from torch.nn.functional import cross_entropy as cross_entropy_of
 from transformers import DataCollatorWithPadding, Trainer
 
 from utils.training import (
     DistillationTrainer,
     add_teacher_logits,
-    distillation_loss,
     kd_loss,
     teacher_logits,
 )
@@ -56,14 +56,16 @@ def rows(data):
     return [dict(row) for row in data.select_columns(["input_ids", "attention_mask"])]
 
 
-def test_evaluated_loss_is_the_mixed_one(tmp_path, data, teacher):
-    settings = {"alpha": 0.3, "temperature": 3.0}
+@pytest.mark.parametrize("alpha", [0.0, 0.3])
+def test_evaluated_loss_is_the_mixed_one(tmp_path, data, teacher, alpha):
+    settings = {"alpha": alpha, "temperature": 3.0}
     trainer = tiny_trainer(tmp_path, teacher_model=teacher, settings=settings, **data)
     texts = data["eval_dataset"]
-    expected = distillation_loss(
-        logits_of(trainer.model, texts), logits_of(teacher, texts),
-        torch.tensor(texts["labels"]), **settings,
-    )  # fmt: skip
+    student, taught = logits_of(trainer.model, texts), logits_of(teacher, texts)
+    p, log_q = (taught / 3).softmax(-1), (student / 3).log_softmax(-1)
+    divergence = (p * (p.log() - log_q)).sum(-1).mean()
+    cross_entropy = cross_entropy_of(student, torch.tensor(texts["labels"]))
+    expected = alpha * cross_entropy + (1 - alpha) * 3**2 * divergence
     assert trainer.evaluate()["eval_loss"] == pytest.approx(expected.item(), rel=1e-4)
 
 
@@ -126,12 +128,6 @@ def test_training_is_quiet(tmp_path, data, teacher, capfd):
     assert capfd.readouterr() == ("", "")
 
 
-def test_training_shows_its_progress_when_asked(tmp_path, data, teacher, capfd):
-    settings = {"disable_tqdm": False}
-    tiny_trainer(tmp_path, teacher_model=teacher, settings=settings, **data).train()
-    assert "4/4" in capfd.readouterr().err
-
-
 def test_a_trained_model_serves_in_float32(tmp_path, data, teacher):
     trainer = tiny_trainer(tmp_path, settings={"bf16": True}, **with_logits(data, teacher))
     trainer.train()
@@ -141,12 +137,6 @@ def test_a_trained_model_serves_in_float32(tmp_path, data, teacher):
     inputs = tiny_tokenizer()(["turn the lamp"], return_tensors="pt")
     with torch.no_grad():
         assert torch.equal(model(**inputs).logits, reloaded(**inputs).logits)
-
-
-def test_bf16_logits_are_learned_from(tmp_path, data, teacher):
-    trainer = tiny_trainer(tmp_path, settings={"bf16": True}, **with_logits(data, teacher))
-    live = tiny_trainer(tmp_path, teacher_model=teacher, **data)
-    assert trainer.evaluate()["eval_loss"] == pytest.approx(live.evaluate()["eval_loss"], rel=0.05)
 
 
 def test_logits_come_in_the_order_of_the_texts(teacher):
@@ -184,8 +174,3 @@ def test_labels_have_to_be_numbered_alike(tmp_path, data, teacher):
     teacher.config.id2label = dict(enumerate(reversed(LABELS)))
     with pytest.raises(ValueError, match="student_init"):
         tiny_trainer(tmp_path, DistillationTrainer, teacher_model=teacher, **data)
-
-
-def test_there_have_to_be_texts(teacher):
-    with pytest.raises(ValueError, match="at least one"):
-        teacher_logits(teacher, tiny_tokenizer(), [])

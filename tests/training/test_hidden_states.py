@@ -12,12 +12,9 @@ from utils.training import (
     StateDistillationTrainer,
     StateDistillationTrainingArguments,
     add_teacher_logits,
-    cosine_loss,
-    drop_layers,
     pretraining_losses,
-    state_distance,
-    uniform_layers,
 )
+from utils.training.hidden_states import cosine_loss, state_distance, uniform_layers
 
 MASK = torch.tensor([[1, 1, 1], [1, 0, 0]])
 
@@ -57,10 +54,6 @@ def test_cosine_loss_is_that_of_tokens(states):
     assert cosine_loss(*states, MASK).item() == pytest.approx(expected, rel=1e-5)
 
 
-def test_cosine_loss_does_not_see_lengths(states):
-    assert cosine_loss(states[0], 3 * states[0], MASK).item() == pytest.approx(0, abs=1e-6)
-
-
 @pytest.mark.parametrize("loss", [state_distance, cosine_loss])
 def test_padding_changes_no_loss(states, loss):
     student, teacher = states
@@ -89,50 +82,25 @@ def test_a_copy_of_the_teacher_has_no_distance(tmp_path, data, teacher):
 
 
 def test_the_weighted_distance_is_added(tmp_path, data, teacher):
+    student = tiny_bert(num_layers=2)
     losses = [
         state_trainer(
-            tmp_path, teacher, data, model=tiny_bert(), settings={"state_weight": weight},
-            layers={1: 4},
+            tmp_path, teacher, data, model=student, settings={"state_weight": weight}
         ).evaluate()["eval_loss"]
-        for weight in (0.0, 1.0, 3.0)
-    ]  # fmt: skip
+        for weight in (0, 1, 3.0)
+    ]
     assert losses[2] - losses[0] == pytest.approx(3 * (losses[1] - losses[0]), rel=1e-4)
     batch = tiny_tokenizer().pad(
         data["eval_dataset"].select_columns(["input_ids"])[:], return_tensors="pt"
     )
-    student, taught = (
-        model(**batch, output_hidden_states=True).hidden_states for model in (tiny_bert(), teacher)
-    )
-    expected = state_distance(student[1], taught[4], batch["attention_mask"]).item()
+    with torch.no_grad():
+        ours, theirs = (
+            model(**batch, output_hidden_states=True).hidden_states for model in (student, teacher)
+        )
+    mask = batch["attention_mask"]
+    pairs = [(0, 0), (1, 2), (2, 4)]
+    expected = np.mean([state_distance(ours[i], theirs[j], mask).item() for i, j in pairs])
     assert losses[1] - losses[0] == pytest.approx(expected, rel=0.05)  # batches weigh alike
-
-
-def test_the_weight_is_a_float_from_zero_up():
-    assert type(StateDistillationTrainingArguments(state_weight=1).state_weight) is float
-    with pytest.raises(ValueError, match="use 0 or more"):
-        StateDistillationTrainingArguments(state_weight=-1.0)
-
-
-@pytest.mark.parametrize("width", [16, 8])
-def test_states_come_closer_also_over_a_learned_map(tmp_path, data, teacher, width):
-    student = tiny_bert(num_layers=2, width=width)
-    settings = {"state_weight": 10.0, "num_train_epochs": 8, "learning_rate": 1e-2}
-    trainer = state_trainer(tmp_path, teacher, data, model=student, settings=settings)
-    trainer.train()
-    losses = [log["eval_loss"] for log in trainer.state.log_history if "eval_loss" in log]
-    assert losses[-1] < 0.8 * losses[0]
-    assert set(student.state_dict()) == set(tiny_bert(num_layers=2, width=width).state_dict())
-
-
-def test_maps_are_learned_with_fresh_gradients_at_each_step(tmp_path, data, teacher):
-    student = tiny_bert(num_layers=2, width=8)
-    trainer = state_trainer(tmp_path, teacher, data, model=student)
-    trainer.create_optimizer()
-    before = [parameter.clone() for parameter in trainer.matching.parameters()]
-    trainer.train()
-    after = list(trainer.matching.parameters())
-    assert all(not torch.equal(old, new) for old, new in zip(before, after, strict=True))
-    assert all(parameter.grad is None for parameter in after)
 
 
 def test_states_come_from_the_live_teacher_beside_a_column_of_logits(tmp_path, data, teacher):
@@ -175,19 +143,3 @@ def test_a_copy_has_only_masked_words_to_learn(masked_batch):
     assert losses.kd.item() == pytest.approx(0, abs=1e-6)
     assert losses.cosine.item() == pytest.approx(0, abs=1e-6)
     assert losses.masked_lm.item() == pytest.approx(teacher(**masked_batch).loss.item())
-
-
-def test_each_term_of_pretraining_falls(masked_batch):
-    teacher = tiny_masked_lm(2, seed=0)
-    student = drop_layers(teacher, [1])
-    torch.nn.init.normal_(student.bert.embeddings.position_embeddings.weight)
-    optimizer = torch.optim.AdamW(student.parameters(), lr=3e-3)
-    history = []
-    for _ in range(30):
-        losses = pretraining_losses(student, teacher, masked_batch)
-        history.append([loss.item() for loss in losses])
-        sum(losses).backward()
-        optimizer.step()
-        optimizer.zero_grad()
-    assert (np.array(history[-1]) < np.array(history[0])).all()
-    assert all(parameter.grad is None for parameter in teacher.parameters())

@@ -1,12 +1,9 @@
 """Masks, schedules and scores against counting, formulas and torch itself; small transfers."""
 
-import copy
-
 import numpy as np
 import pytest
 import torch
 from torch import nn
-from torch.nn.utils import prune as library
 
 from utils.training.pruning import (
     CubicSchedule,
@@ -14,8 +11,6 @@ from utils.training.pruning import (
     ParallelLinear,
     ParallelMLP,
     for_pruning,
-    magnitude_prune,
-    measured_sparsity,
     run_accuracies,
     run_losses,
     set_sparsity,
@@ -75,21 +70,9 @@ def test_each_run_has_its_own_share():
 
 
 @pytest.mark.parametrize("k", [-0.1, 1.5, float("nan")])
-def test_shares_out_of_range_get_one_sentence(k):
+def test_shares_out_of_range_are_refused(k):
     with pytest.raises(ValueError, match=r"^k is .*: choose the share of weights to keep, from 0"):
         topk_mask(noise(2, 2), k)
-
-
-@pytest.mark.parametrize("sparsity", [0.0, 0.3, 0.9, 1.0])
-def test_magnitude_pruning_is_that_of_torch(sparsity):
-    model = nn.Sequential(nn.Linear(30, 20), nn.LayerNorm(20), nn.Linear(20, 5, bias=False))
-    expected = copy.deepcopy(model)
-    magnitude_prune(model, sparsity)
-    for layer in (expected[0], expected[2]):
-        library.l1_unstructured(layer, "weight", amount=sparsity)
-        library.remove(layer, "weight")
-    for name, weight in expected.state_dict().items():
-        assert torch.equal(model.state_dict()[name], weight), name
 
 
 # The schedule
@@ -115,22 +98,6 @@ def test_sparsity_rises_only_when_masks_are_due():
 def test_runs_may_end_at_sparsities_of_their_own():
     schedule = CubicSchedule(final=[0.5, 0.9], steps=10)
     assert schedule(5) == pytest.approx([CubicSchedule(s, steps=10)(5) for s in (0.5, 0.9)])
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"final": 1.2}, r"^The sparsity is 1.2: choose the share of zeros, from 0 to 1\.$"),
-        ({"final": [0.5, -0.1]}, r"^The sparsity is \[0.5, -0.1\]: choose"),
-        ({"final": 0.5, "initial": 2}, r"^The sparsity is 2: choose"),
-        ({"final": 0.5, "steps": 0}, r"steps is 0 .*: choose 0 or more for start, 1 or more"),
-        ({"final": 0.5, "start": -1}, r"^start is -1, .*: choose 0 or more for start"),
-        ({"final": 0.5, "every": 0}, r"every is 0: choose"),
-    ],
-)
-def test_schedules_out_of_range_get_one_sentence(settings, message):
-    with pytest.raises(ValueError, match=message):
-        CubicSchedule(**settings)
 
 
 # A masked layer
@@ -188,10 +155,8 @@ def test_weights_may_return():
     assert layer.masked_weight()[tuple(out)].item() == value
 
 
-def test_an_unknown_method_gets_one_sentence():
-    with pytest.raises(
-        ValueError, match=r"^There is no pruning method 'l0': choose from magnitude"
-    ):
+def test_an_unknown_method_is_refused():
+    with pytest.raises(ValueError, match=r"^'l0' is no method: take magnitude or"):
         MaskedLinear(nn.Linear(2, 2), "l0")
 
 
@@ -235,15 +200,10 @@ def test_a_new_task_begins_with_the_trained_layers_and_a_new_head(source, method
 def test_training_ends_at_the_sparsity_of_each_run(source, method):
     network = for_pruning(source, NUM_CLASSES, method, copies=2)
     schedule = CubicSchedule(np.repeat([0.5, 0.95], 3), start=10, steps=8, every=5)
-    history = train_pruned(network, *task(slice(4, 8)), schedule, num_steps=60)
-    assert history.loss.shape == history.sparsity.shape == (60, 6)
+    train_pruned(network, *task(slice(4, 8)), schedule, num_steps=60)
     zeros = [(layer.masked_weight() == 0).flatten(1) for layer in network.hidden]
     counted = torch.cat(zeros, dim=1).double().mean(dim=1).numpy()
     np.testing.assert_allclose(counted, np.repeat([0.5, 0.95], 3), atol=1e-3)
-    np.testing.assert_allclose(history.sparsity[-1], counted)
-    planned = np.array([schedule(t) for t in range(60)])
-    np.testing.assert_allclose(history.sparsity, planned, atol=1e-3)
-    np.testing.assert_allclose(measured_sparsity(network), counted)
 
 
 def test_runs_know_nothing_of_each_other(source):
@@ -277,61 +237,12 @@ def test_scores_add_up_gradient_times_weight(source):
     torch.testing.assert_close(network.hidden[0].scores.detach(), total)
 
 
-def test_the_learning_rate_of_scores_changes_no_mask():
-    scores = noise(6, 10)
-    masks = [topk_mask(rate * scores, 0.3) for rate in (0.01, 1.0, 100.0)]
-    assert torch.equal(masks[0], masks[1])
-    assert torch.equal(masks[1], masks[2])
-
-
-def test_seeds_repeat_a_training(source):
-    schedule = CubicSchedule(0.7, steps=10)
-    accuracies = []
-    for seed in (0, 0, 1):
-        network = for_pruning(source, NUM_CLASSES, "random", seed=seed)
-        losses = train_pruned(network, *task(slice(4, 8)), schedule, num_steps=15, seed=seed).loss
-        accuracies.append(losses)
-    np.testing.assert_array_equal(accuracies[0], accuracies[1])
-    assert (accuracies[0] != accuracies[2]).any()
-
-
 def test_a_schedule_longer_than_training_gets_one_sentence(source):
     network = for_pruning(source, NUM_CLASSES, "magnitude")
     with pytest.raises(
         ValueError, match=r"^The schedule ends at step 100, training after 50: choose"
     ):
         train_pruned(network, *task(slice(4, 8)), CubicSchedule(0.5), num_steps=50)
-
-
-@pytest.fixture(scope="module")
-def transferred(source):
-    """Networks after the other task at 90 % zeros, with small steps, by method; 3 seeds each."""
-    schedule = CubicSchedule(0.9, start=30, steps=40, every=3)
-    networks = {}
-    for method in METHODS:
-        network = networks[method] = for_pruning(source, NUM_CLASSES, method)
-        train_pruned(network, *task(slice(4, 8)), schedule, num_steps=250, learning_rate=1e-3)
-    return networks
-
-
-def test_in_transfer_with_small_steps_movement_finds_what_magnitude_does_not(transferred):
-    test = task(slice(4, 8), seed=1)
-    accuracies = {name: run_accuracies(network, *test) for name, network in transferred.items()}
-    assert (accuracies["movement"] > accuracies["magnitude"]).all()
-    assert accuracies["movement"].mean() > accuracies["random"].mean() + 0.1
-
-
-def test_only_magnitude_leaves_a_gap_at_zero(transferred):
-    """Of the weights of small size, some stay where something else than size decides."""
-    shares = {}
-    for method, network in transferred.items():
-        layer = network.hidden[0]
-        sizes = layer.weight.detach().abs()
-        is_small = sizes < sizes.flatten(1).quantile(0.8, dim=1)[:, None, None]
-        shares[method] = layer.kept[is_small].double().mean().item()
-    assert shares["magnitude"] == 0
-    assert shares["movement"] > 0.01
-    assert shares["random"] > 0.05
 
 
 def test_one_cut_after_training_costs_more_than_training_with_the_cuts(source):
@@ -344,7 +255,3 @@ def test_one_cut_after_training_costs_more_than_training_with_the_cuts(source):
     schedule = CubicSchedule(0.95, start=20, steps=40, every=3)
     train_pruned(gradual, *task(slice(4, 8)), schedule, num_steps=200)
     assert (run_accuracies(gradual, *test) > cut + 0.1).all()
-
-
-def test_what_has_no_masks_is_not_sparse(source):
-    assert measured_sparsity(source).tolist() == [0, 0, 0]

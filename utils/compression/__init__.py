@@ -18,11 +18,6 @@ from utils.compression.onnx_export import (
 )
 from utils.compression.quantization import (
     AffineMap,
-    FloatBits,
-    RangeObserver,
-    SimulatedLinear,
-    WeightOnlyEmbedding,
-    WeightOnlyLinear,
     calibrate,
     fake_quantize,
     float_bits,
@@ -34,11 +29,5 @@ from utils.compression.quantization import (
 )
 from utils.compression.sessions import create_session, quantize_onnx, quantize_onnx_static
 from utils.compression.sparsity import compare_products, sparse_sizes
-from utils.compression.structure import (
-    head_importance,
-    load_pruned,
-    neuron_importance,
-    prune_heads,
-    prune_neurons,
-)
-from utils.compression.vocabulary import kept_tokens, trim_positions, trim_vocabulary
+from utils.compression.structure import neuron_importance, prune_neurons
+from utils.compression.vocabulary import trim_positions, trim_vocabulary

@@ -1,8 +1,5 @@
 """A text classifier from end to end: a string in, labels with scores out, over torch or ONNX.
 
-    classify = TextClassifier(onnx_runner(session), tokenizer, model.config.id2label)
-    classify("dim the lights")                [{'label': 'light_set', 'score': 0.98}]
-
 It answers as a text-classification pipeline of transformers does, but calls the Rust tokenizer
 directly and finishes in numpy: what the pipeline adds counts once a model takes a millisecond.
 """
@@ -30,11 +27,7 @@ if TYPE_CHECKING:
 Runner = Callable[[Inputs], np.ndarray]  # logits (B, N)
 Answer = dict[str, Any]  # {"label": str, "score": float}
 INPUT_NAMES = ("input_ids", "attention_mask", "token_type_ids")
-CLASSIFIER_FILES = MODEL_FILE, TOKENIZER_FILE, LABELS_FILE = (
-    "model.onnx",
-    "tokenizer.json",
-    "labels.json",
-)
+MODEL_FILE, TOKENIZER_FILE, LABELS_FILE = "model.onnx", "tokenizer.json", "labels.json"
 
 
 class TextClassifier:
@@ -45,9 +38,6 @@ class TextClassifier:
         tokenizer: a fast tokenizer of transformers, or a `tokenizers.Tokenizer` that pads.
         id2label: the label of each of the N logits.
         max_length: tokens after which a text is cut, special tokens counted.
-
-    Raises:
-        ValueError: the tokenizer has no Rust backend, or no padding token.
     """
 
     def __init__(
@@ -63,9 +53,7 @@ class TextClassifier:
         self.labels = [id2label[index] for index in range(len(id2label))]
 
     def __call__(self, texts: str | Sequence[str], batch_size: int = 32) -> list[Answer]:
-        """One answer for each text, in their order; for a single text a list of one.
-
-        Texts run in batches in the order given: sort many of them by length first.
+        """One answer for each text; many of them run in batches, so sort them by length first.
 
         Raises:
             ValueError: a text is empty, or none at all.
@@ -96,39 +84,29 @@ class TextClassifier:
 
     @classmethod
     def load(cls, folder: Path | str, *, threads: int = 1) -> TextClassifier:
-        """Read what `save_classifier` wrote; it runs in ONNX Runtime.
-
-        Raises:
-            FileNotFoundError: one of the three files is missing.
-        """
-        model, tokenizer, labels = (_existing(Path(folder) / name) for name in CLASSIFIER_FILES)
-        settings = json.loads(labels.read_text(encoding="utf-8"))
-        run = onnx_runner(create_session(model, threads=threads))
+        """Read what `save_classifier` wrote; it runs in ONNX Runtime."""
+        folder = Path(folder)
+        settings = json.loads((folder / LABELS_FILE).read_text(encoding="utf-8"))
+        run = onnx_runner(create_session(folder / MODEL_FILE, threads=threads))
         id2label = dict(enumerate(settings["labels"]))
-        backend = Tokenizer.from_file(str(tokenizer))
-        return cls(run, backend, id2label, max_length=settings["max_length"])
+        tokenizer = Tokenizer.from_file(str(folder / TOKENIZER_FILE))
+        return cls(run, tokenizer, id2label, max_length=settings["max_length"])
 
 
 class OnnxPipeline:
-    """The book's wrapper: the tokenizer of transformers, a session, and softmax in numpy.
-
-    Args:
-        model: a session, see `create_session`.
-        tokenizer: of transformers.
-        id2label: the label of each logit.
-    """
+    """The book's wrapper: the tokenizer of transformers, a session, and softmax in numpy."""
 
     def __init__(
         self,
-        model: InferenceSession,
+        session: InferenceSession,
         tokenizer: PreTrainedTokenizerBase,
         id2label: Mapping[int, str],
     ) -> None:
-        self.run, self.tokenizer = onnx_runner(model), tokenizer
+        self.run, self.tokenizer = onnx_runner(session), tokenizer
         self.labels = [id2label[index] for index in range(len(id2label))]
 
     def __call__(self, texts: str | Sequence[str]) -> list[Answer]:
-        """One answer for each text, in their order; all of them run as one batch.
+        """One answer for each text; all of them run as one batch.
 
         Raises:
             ValueError: a text is empty, or none at all.
@@ -140,36 +118,21 @@ class OnnxPipeline:
 
 
 def torch_runner(model: nn.Module) -> Runner:
-    """Run a transformers classifier, which is put into eval mode, on inputs that its forward names.
-
-    Tensors go to the device of the model; logits come back as float32 whatever its dtype.
-    """
+    """Logits, float32, of a transformers classifier, which is put into evaluation mode."""
     model.eval()
-    plain = getattr(model, "_orig_mod", model)  # what torch.compile wraps
-    names = [name for name in INPUT_NAMES if name in inspect.signature(plain.forward).parameters]
-    device = getattr(model, "device", "cpu")
+    names = [name for name in INPUT_NAMES if name in inspect.signature(model.forward).parameters]
 
     @torch.inference_mode()
     def run(inputs: Inputs) -> np.ndarray:
-        tensors = {name: torch.from_numpy(inputs[name]).to(device) for name in names}
+        tensors = {name: torch.from_numpy(inputs[name]).to(model.device) for name in names}
         return model(**tensors).logits.float().cpu().numpy()
 
     return run
 
 
 def onnx_runner(session: InferenceSession) -> Runner:
-    """Run a session on the inputs that it has.
-
-    Raises:
-        ValueError: the session asks for an input that tokenizers do not give.
-    """
+    """Logits of a session, from the inputs that it has."""
     names = [node.name for node in session.get_inputs()]
-    unknown = set(names).difference(INPUT_NAMES)
-    if unknown:
-        raise ValueError(
-            f"The session wants {', '.join(sorted(unknown))}, which no tokenizer gives: "
-            f"export the model with {', '.join(INPUT_NAMES)} as inputs."
-        )
     return lambda inputs: session.run(None, {name: inputs[name] for name in names})[0]
 
 
@@ -183,31 +146,24 @@ def top_labels(logits: np.ndarray, labels: Sequence[str]) -> list[Answer]:
 
 
 def fast_tokenizer(tokenizer: PreTrainedTokenizerBase | Tokenizer, max_length: int) -> Tokenizer:
-    """A copy of the Rust tokenizer that cuts at `max_length` and pads to the longest of a batch.
-
-    Raises:
-        ValueError: the tokenizer has no Rust backend, or no padding token.
-    """
+    """A copy of the Rust tokenizer that cuts at `max_length` and pads to the longest of a batch."""
     backend = getattr(tokenizer, "backend_tokenizer", tokenizer)
-    if not isinstance(backend, Tokenizer):
-        kind = type(tokenizer).__name__
-        raise ValueError(f"{kind} has no Rust tokenizer: load it with AutoTokenizer.")
-    padding = _padding(tokenizer)
     copy = Tokenizer.from_str(backend.to_str())
     copy.enable_truncation(max_length)
-    copy.enable_padding(**padding)
+    if backend is not tokenizer:
+        copy.enable_padding(pad_id=tokenizer.pad_token_id, pad_token=tokenizer.pad_token)
     return copy
 
 
 def save_classifier(
     folder: Path | str,
     model: Path | str,
-    tokenizer: PreTrainedTokenizerBase | Tokenizer,
+    tokenizer: PreTrainedTokenizerBase,
     id2label: Mapping[int, str],
     *,
     max_length: int = 128,
 ) -> list[Path]:
-    """Put all that `TextClassifier.load` needs into a folder, and return its files.
+    """Put all that `TextClassifier.load` needs into a folder, and return its three files.
 
     Args:
         folder: made where it does not exist.
@@ -216,25 +172,12 @@ def save_classifier(
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    if Path(model) != folder / MODEL_FILE:
-        shutil.copyfile(model, folder / MODEL_FILE)
+    shutil.copyfile(model, folder / MODEL_FILE)
     fast_tokenizer(tokenizer, max_length).save(str(folder / TOKENIZER_FILE), pretty=False)
     labels = [id2label[index] for index in range(len(id2label))]
     settings = json.dumps({"labels": labels, "max_length": max_length})
     (folder / LABELS_FILE).write_text(settings, encoding="utf-8")
-    return [folder / name for name in CLASSIFIER_FILES]
-
-
-def _padding(tokenizer: PreTrainedTokenizerBase | Tokenizer) -> dict[str, Any]:
-    """The token that pads, as `Tokenizer.enable_padding` takes it."""
-    if isinstance(tokenizer, Tokenizer):
-        known = tokenizer.padding or {}
-        token, index = known.get("pad_token"), known.get("pad_id")
-    else:
-        token, index = tokenizer.pad_token, tokenizer.pad_token_id
-    if token is None:
-        raise ValueError("The tokenizer has no padding token: set its pad_token first.")
-    return {"pad_token": token, "pad_id": index}
+    return [folder / name for name in (MODEL_FILE, TOKENIZER_FILE, LABELS_FILE)]
 
 
 def _check_texts(texts: Sequence[str]) -> None:
@@ -243,9 +186,3 @@ def _check_texts(texts: Sequence[str]) -> None:
     for text in texts:
         if not isinstance(text, str) or not text.strip():
             raise ValueError(f"{text!r} is no text to classify: give at least one word.")
-
-
-def _existing(path: Path) -> Path:
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing: write the folder with save_classifier.")
-    return path

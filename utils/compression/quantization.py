@@ -21,6 +21,7 @@ from utils.compression.quiet import without_warnings
 
 FORMATS = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 EXPONENT_BITS = {"fp32": 8, "fp16": 5, "bf16": 8}
+SMALLEST_SCALE = torch.finfo(torch.float32).tiny  # of values that are all 0: its inverse is finite
 STORED_IN = {torch.int8: (-128, 127), torch.uint8: (0, 255)}  # anything else takes int32
 
 
@@ -55,12 +56,20 @@ def float_bits(value: float, format: str = "fp32") -> FloatBits:
     """
     if format not in FORMATS:
         raise ValueError(f'"{format}" is no format here: choose from {", ".join(FORMATS)}.')
-    number = torch.tensor(value, dtype=FORMATS[format])
-    size = 8 * number.element_size()
+    size, end = 8 * FORMATS[format].itemsize, 1 + EXPONENT_BITS[format]
+    number = torch.tensor(_nearest(value, end - 1, size - end), dtype=FORMATS[format])
     integer = number.view(torch.int32 if size == 32 else torch.int16).item()
     bits = f"{integer % 2**size:0{size}b}"
-    end = 1 + EXPONENT_BITS[format]
     return FloatBits(bits[0], bits[1:end], bits[end:])
+
+
+def _nearest(value: float, exponent_bits: int, significand_bits: int) -> float:
+    """The nearest number of a format, ties to even; torch would round twice, first to fp32."""
+    if not math.isfinite(value):
+        return value
+    lowest = 2 - 2 ** (exponent_bits - 1)  # power of the smallest number with a leading one
+    last = max(math.frexp(value)[1] - 1, lowest) - significand_bits  # power of the last bit
+    return math.copysign(math.ldexp(round(math.ldexp(value, -last)), last), value)
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +102,7 @@ class AffineMap:
 
         Args:
             values: floats of any shape.
-            bits: of q, which is signed.
+            bits: of q, which is signed; 2 to 16.
             symmetric: Z = 0, as weights have it; else the range goes from the smallest to the
                 largest value and always has 0 in it, so that padding stays exact.
             channel_axis: fit each slice along this axis on its own.
@@ -101,7 +110,8 @@ class AffineMap:
         Raises:
             ValueError: no values, one that is not finite, or bits out of 2 to 16.
         """
-        _check_values(values, bits)
+        if values.numel() == 0 or not values.isfinite().all():
+            raise ValueError("There is no range to fit: give at least one value, all finite.")
         low, high = _ranges(values.detach().float(), channel_axis)
         return cls.from_range(low, high, bits=bits, symmetric=symmetric, channel_axis=channel_axis)
 
@@ -115,14 +125,15 @@ class AffineMap:
         symmetric: bool = False,
         channel_axis: int | None = None,
     ) -> AffineMap:
-        """The map for values from `low` to `high`, numbers or (C,); see `fit`."""
+        """The map for values from `low` to `high`, () or (C,); see `fit`."""
+        if not 2 <= bits <= 16:
+            raise ValueError(f"bits is {bits}: choose between 2 and 16.")
         q_min, q_max = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
-        smallest = torch.finfo(torch.float32).eps  # the scale of values that are all 0
         if symmetric:
-            scale = (torch.maximum(-low, high) / q_max).clamp(min=smallest)
+            scale = (torch.maximum(-low, high) / q_max).clamp(min=SMALLEST_SCALE)
             return cls(scale, torch.zeros_like(scale).long(), q_min, q_max, channel_axis)
         low, high = low.clamp(max=0), high.clamp(min=0)
-        scale = ((high - low) / (q_max - q_min)).clamp(min=smallest)
+        scale = ((high - low) / (q_max - q_min)).clamp(min=SMALLEST_SCALE)
         zero_point = (q_min - (low / scale).round()).clamp(q_min, q_max).long()
         return cls(scale, zero_point, q_min, q_max, channel_axis)
 
@@ -200,16 +211,16 @@ def rounding_errors(values: Tensor) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("format")
 
 
-def scheme_errors(weight: Tensor, *, bits: int = 8) -> pd.DataFrame:
-    """What is lost with one scale for a weight (out, in), and with one for each of its outputs.
+def scheme_errors(weight: Tensor) -> pd.DataFrame:
+    """What int8 loses with one scale for a weight (out, in), and with one for each of its outputs.
 
     An outlier widens the range of everything that shares its scale. `levels` are the integers that
-    occur, out of 2^bits.
+    occur.
     """
     schemes = {
-        "per tensor, asymmetric": AffineMap.fit(weight, bits=bits),
-        "per tensor, symmetric": AffineMap.fit(weight, bits=bits, symmetric=True),
-        "per channel, symmetric": AffineMap.fit(weight, bits=bits, symmetric=True, channel_axis=0),
+        "per tensor, asymmetric": AffineMap.fit(weight),
+        "per tensor, symmetric": AffineMap.fit(weight, symmetric=True),
+        "per channel, symmetric": AffineMap.fit(weight, symmetric=True, channel_axis=0),
     }
     rows = {}
     for name, affine in schemes.items():
@@ -223,23 +234,17 @@ def scheme_errors(weight: Tensor, *, bits: int = 8) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("scheme")
 
 
-def quantize_linears(model: nn.Module, *, per_channel: bool = False) -> nn.Module:
+def quantize_linears(model: nn.Module) -> nn.Module:
     """A copy with int8 linear layers for the CPU: weights ahead of time, activations on the fly.
 
     torch.ao's route is deprecated in favour of torchao, but is the one that is fast without a
     compiler: torchao's int8 layers are slower than fp32 there. Embeddings stay in fp32; on x86
     activations take 7 bits, as not every processor can add up products of 8 bits.
-
-    Args:
-        model: on the CPU.
-        per_channel: a scale for each output of a layer, not one for its whole weight.
     """
-    from torch.ao import quantization
+    from torch.ao.quantization import quantize_dynamic
 
-    per_tensor = quantization.default_dynamic_qconfig
-    scheme = quantization.per_channel_dynamic_qconfig if per_channel else per_tensor
     with without_warnings():
-        return quantization.quantize_dynamic(model, {nn.Linear: scheme}, dtype=torch.qint8)
+        return quantize_dynamic(model, {nn.Linear}, dtype=torch.qint8)
 
 
 def quantize_weights_only(model: nn.Module) -> nn.Module:
@@ -290,11 +295,7 @@ def simulate_quantization(model: nn.Module, *, bits: int = 8, static: bool = Fal
     Dynamic quantization takes the range of the activations from each batch; static quantization
     takes it from calibration data, see `calibrate`. Such a model can be trained: that is
     quantization-aware training (Jacob et al. 2018, section 3).
-
-    Raises:
-        ValueError: bits out of 2 to 16.
     """
-    _check_bits(bits)
 
     def simulated(linear: nn.Linear) -> SimulatedLinear:
         return SimulatedLinear(linear, bits=bits, observer=RangeObserver() if static else None)
@@ -317,10 +318,7 @@ class RangeObserver:
 class SimulatedLinear(nn.Module):
     """A linear layer with fake-quantized weights (a scale per output) and inputs (one scale).
 
-    Args:
-        linear: whose parameters are used.
-        bits: of both.
-        observer: the range of the inputs; None takes it from each batch.
+    Without an observer the range of the inputs is that of each batch.
     """
 
     def __init__(
@@ -331,11 +329,7 @@ class SimulatedLinear(nn.Module):
         self.bits, self.observer = bits, observer
 
     def forward(self, x: Tensor) -> Tensor:
-        """x (..., in) -> (..., out).
-
-        Raises:
-            RuntimeError: the range of the inputs is not known yet.
-        """
+        """x (..., in) -> (..., out)."""
         if self.observer is not None and self.observer.is_observing:
             self.observer(x)
             return F.linear(x, self.weight, self.bias)
@@ -361,33 +355,20 @@ def calibrate(model: nn.Module, batches: Iterable[Tensor]) -> pd.DataFrame:
 
     Returns:
         The smallest and the largest input of each layer, and the scale and zero point from them.
-
-    Raises:
-        ValueError: there is nothing to calibrate, or there are no batches.
     """
     layers = {
         name: module
         for name, module in model.named_modules()
         if isinstance(module, SimulatedLinear) and module.observer is not None
     }
-    batches = list(batches)
-    if not layers or not batches:
-        missing = "batches" if layers else "layer with an observer"
-        raise ValueError(f"There are no {missing} to calibrate: see simulate_quantization.")
-    _observe(model, [layer.observer for layer in layers.values()], batches)
+    for layer in layers.values():
+        layer.observer.is_observing = True
+    for batch in batches:
+        model(batch)
+    for layer in layers.values():
+        layer.observer.is_observing = False
     rows = {name: _range_row(layer) for name, layer in layers.items()}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("layer")
-
-
-def _observe(model: nn.Module, observers: list[RangeObserver], batches: list[Tensor]) -> None:
-    for observer in observers:
-        observer.is_observing = True
-    try:
-        for batch in batches:
-            model(batch)
-    finally:
-        for observer in observers:
-            observer.is_observing = False
 
 
 def _range_row(layer: SimulatedLinear) -> dict[str, float]:
@@ -429,14 +410,3 @@ def _error_row(values: Tensor, stored: Tensor, size: int | None = None) -> dict[
         "max error": error.max().item(),
         "bytes": size or stored.element_size(),
     }
-
-
-def _check_values(values: Tensor, bits: int) -> None:
-    _check_bits(bits)
-    if values.numel() == 0 or not values.isfinite().all():
-        raise ValueError("There is no range to fit: give at least one value, all of them finite.")
-
-
-def _check_bits(bits: int) -> None:
-    if not 2 <= bits <= 16:
-        raise ValueError(f"bits is {bits}: choose between 2 and 16.")

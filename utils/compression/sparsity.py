@@ -15,8 +15,7 @@ from utils.benchmarking import Comparison, compare
 def sparse_sizes(weight: Tensor) -> dict[str, int]:
     """Bytes of a matrix: as it is, as rows of non-zeros (CSR), and by gzip as its command sets it.
 
-    CSR keeps a value and a 32-bit column for each non-zero, and a 32-bit offset for each row, so
-    that it is smaller than 32-bit floats as they are where more than half of them are zero.
+    CSR keeps a value and a 32-bit column for each non-zero, and a 32-bit offset for each row.
 
     Args:
         weight: (out, in), of floats, or of int8 after quantization.
@@ -30,16 +29,8 @@ def sparse_sizes(weight: Tensor) -> dict[str, int]:
     }
 
 
-def compare_products(
-    weight: Tensor, batch_size: int = 16, *, rounds: int = 20, threads: int = 1
-) -> Comparison:
-    """Time W x, with W dense and with the same W as rows of non-zeros (CSR).
-
-    Args:
-        weight: (out, in), with zeros where it was pruned.
-        batch_size: columns of x.
-        rounds, threads: see `utils.benchmarking.compare`.
-    """
+def compare_products(weight: Tensor, batch_size: int = 16) -> Comparison:
+    """Time W x, with W (out, in) dense and as rows of non-zeros (CSR), and x (in, batch_size)."""
     dense = weight.detach()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
@@ -47,4 +38,4 @@ def compare_products(
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(weight.shape[1], batch_size, generator=generator)  # (in, B)
     products = {"dense": lambda: dense @ x, "CSR": lambda: csr @ x}
-    return compare(products, rounds=rounds, threads=threads, items=batch_size, unit="columns")
+    return compare(products, rounds=20, items=batch_size, unit="columns")

@@ -23,7 +23,6 @@ def trim_vocabulary(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     texts: Iterable[str],
-    *,
     keep: Iterable[str] = (),
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """A model and a tokenizer with the tokens that `texts` need, and copies of those alone.
@@ -60,11 +59,7 @@ def trim_vocabulary(
 def kept_tokens(
     tokenizer: PreTrainedTokenizerBase, texts: Iterable[str], keep: Iterable[str] = ()
 ) -> dict[str, int]:
-    """Token -> id for what `trim_vocabulary` keeps, in the order of ids.
-
-    Raises:
-        ValueError: the tokenizer is no WordPiece tokenizer, or `keep` has an unknown token.
-    """
+    """Token -> id for what `trim_vocabulary` keeps, in the order of ids."""
     vocabulary = _wordpieces(tokenizer)
     unknown = sorted(set(keep := list(keep)).difference(vocabulary))
     if unknown:
@@ -77,20 +72,13 @@ def kept_tokens(
 
 
 def trim_positions(model: PreTrainedModel, max_length: int) -> PreTrainedModel:
-    """A copy that has position embeddings for `max_length` tokens only.
-
-    Args:
-        model: with absolute positions from 0 on, as BERT and DistilBERT have them.
-        max_length: special tokens counted; the tokenizer must cut there.
+    """A copy with position embeddings for `max_length` tokens only; its tokenizer must cut there.
 
     Raises:
-        ValueError: the model has other positions, or fewer of them.
+        ValueError: the model has no absolute positions from 0 on, as BERT and DistilBERT have.
     """
     trimmed = copy.deepcopy(model)
     holder = _holder_of_positions(trimmed)
-    available = holder.position_embeddings.num_embeddings
-    if not 1 <= max_length <= available:
-        raise ValueError(f"max_length is {max_length}: choose between 1 and {available}.")
     holder.position_embeddings = _rows(holder.position_embeddings, torch.arange(max_length))
     for name, buffer in list(holder.named_buffers(recurse=False)):  # ids (1, P) of positions, types
         holder.register_buffer(name, buffer[:, :max_length].clone(), persistent=False)
@@ -152,6 +140,4 @@ def _holder_of_positions(model: PreTrainedModel) -> nn.Module:
         if isinstance(embedding, nn.Embedding) and embedding.padding_idx is None:
             return module
     kind = type(model).__name__
-    raise ValueError(
-        f"{kind} has no absolute positions from 0 on: leave its positions as they are."
-    )
+    raise ValueError(f"{kind} has no absolute positions from 0 on: leave them as they are.")

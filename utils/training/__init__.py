@@ -4,32 +4,22 @@ from utils.training.distillation import (
     DistillationTrainer,
     DistillationTrainingArguments,
     add_teacher_logits,
-    distillation_loss,
     entropy,
     kd_loss,
     softened,
     teacher_logits,
 )
-from utils.training.frozen import LayerCache, freeze_lower
+from utils.training.frozen import FrozenStates, freeze_lower
 from utils.training.hidden_states import (
-    PretrainingLosses,
     StateDistillationTrainer,
     StateDistillationTrainingArguments,
-    cosine_loss,
     pretraining_losses,
-    state_distance,
-    uniform_layers,
 )
 from utils.training.history import intent_metrics, run_history
 from utils.training.pruning import (
     CubicSchedule,
-    MaskedLinear,
-    ParallelLinear,
     ParallelMLP,
-    PruningHistory,
     for_pruning,
-    magnitude_prune,
-    measured_sparsity,
     run_accuracies,
     set_sparsity,
     topk_mask,

@@ -21,11 +21,7 @@ TEACHER_LOGITS = "teacher_logits"
 
 
 def softened(logits: Tensor, temperature: float) -> Tensor:
-    """softmax(logits / T) over the last axis: the larger T, the closer to uniform.
-
-    Raises:
-        ValueError: the temperature is not above 0.
-    """
+    """softmax(logits / T) over the last axis: the larger T, the closer to uniform."""
     check_temperature(temperature)
     return (logits / temperature).softmax(dim=-1)
 
@@ -62,28 +58,6 @@ def kd_loss(student_logits: Tensor, teacher_logits: Tensor, temperature: float) 
     return temperature**2 * divergence
 
 
-def distillation_loss(
-    student_logits: Tensor,
-    teacher_logits: Tensor,
-    labels: Tensor,
-    *,
-    alpha: float = 0.5,
-    temperature: float = 2.0,
-) -> Tensor:
-    """alpha CE + (1 - alpha) KD, the mean over a batch.
-
-    Args:
-        student_logits, teacher_logits: (B, N).
-        labels: (B,) class ids.
-        alpha: the weight of the labels, 0 to 1.
-        temperature: of the teacher's and the student's probabilities in KD.
-    """
-    cross_entropy = F.cross_entropy(student_logits, labels)
-    return alpha * cross_entropy + (1 - alpha) * kd_loss(
-        student_logits, teacher_logits, temperature
-    )
-
-
 @torch.inference_mode()
 def teacher_logits(
     teacher: PreTrainedModel,
@@ -100,15 +74,8 @@ def teacher_logits(
     Args:
         teacher: a sequence classifier; it is left in evaluation mode.
         tokenizer: the teacher's own; it may differ from the student's.
-        texts: N texts.
-        batch_size: texts at a time.
         bf16: whether to compute under bfloat16 autocast.
-
-    Raises:
-        ValueError: there are no texts.
     """
-    if not texts:
-        raise ValueError("There are no texts: the teacher needs at least one.")
     teacher.eval()
     encoded = tokenizer(texts, truncation=True)
     lengths = torch.tensor([len(ids) for ids in encoded["input_ids"]])  # (N,)
@@ -126,18 +93,14 @@ def add_teacher_logits(
     teacher: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     *,
-    batch_size: int = 64,
     bf16: bool = False,
 ) -> Dataset:
-    """The data set with a column `teacher_logits`, (num_classes,) in each row.
+    """The data set with a column `teacher_logits`, (num_classes,) in each row, of its texts.
 
     The teacher does not change while the student learns, so that one pass over the data is enough
-    for all epochs and all runs; `DistillationTrainer` takes the column where it finds one. The
-    parameters are those of `teacher_logits`; the texts are the data set's column `text`.
+    for all epochs and all runs; `DistillationTrainer` takes the column where it finds one.
     """
-    logits = teacher_logits(
-        teacher, tokenizer, list(dataset["text"]), batch_size=batch_size, bf16=bf16
-    )
+    logits = teacher_logits(teacher, tokenizer, list(dataset["text"]), bf16=bf16)
     return dataset.add_column(TEACHER_LOGITS, logits.tolist(), feature=Sequence(Value("float32")))
 
 
@@ -152,9 +115,6 @@ class DistillationTrainingArguments(TrainingArguments):
     Attributes:
         alpha: the weight of the labels, 0 to 1; the teacher has the rest.
         temperature: softens both distributions, above 0.
-
-    Raises:
-        ValueError: one of them is out of its range.
     """
 
     alpha: float = 0.5
@@ -178,10 +138,8 @@ class DistillationTrainer(Trainer):
     alpha and temperature.
 
     Args:
-        args: `DistillationTrainingArguments`.
         teacher_model: reads the same token ids as the student, has the same labels, and stays as
             it is.
-        kwargs: those of `Trainer`.
 
     Raises:
         ValueError: the teacher has another vocabulary or other labels than the student; in

@@ -23,6 +23,7 @@ from transformers import (
 )
 
 STATES = "states"
+BATCH_SIZE = 64  # sentences at a time
 INPUTS = ("input_ids", "token_type_ids", "attention_mask", "labels")
 
 
@@ -30,14 +31,7 @@ def freeze_lower(model: PreTrainedModel, num_layers: int) -> PreTrainedModel:
     """The same model, its embeddings and first layers frozen and in evaluation mode for good.
 
     `model.train()` turns their dropout on, the next forward pass off again: states that nothing
-    learns from need no noise.
-
-    Args:
-        model: with an encoder like BERT's or RoBERTa's (`embeddings`, `encoder.layer`).
-        num_layers: how many layers are frozen, with the embeddings below them; 0 is neither.
-
-    Raises:
-        ValueError: the model has no such encoder, or has not that many layers.
+    learns from need no noise. The arguments are those of `FrozenStates`.
     """
     check_depth(model, num_layers)
     if num_layers:
@@ -48,7 +42,7 @@ def freeze_lower(model: PreTrainedModel, num_layers: int) -> PreTrainedModel:
     return model
 
 
-class LayerCache:
+class FrozenStates:
     """The states after a model's embeddings and first layers, and what to train on them.
 
     A state takes 4 bytes times the encoder's width for each token, 1.5 kB at a width of 384. With
@@ -58,7 +52,6 @@ class LayerCache:
         model: with an encoder like BERT's or RoBERTa's (`embeddings`, `encoder.layer`). It is left
             in evaluation mode and shares its frozen weights, so leave them as they are.
         num_layers: how many layers are frozen, with the embeddings below them; 0 is neither.
-        batch_size: sentences at a time.
         bf16: whether to compute the states under bfloat16 autocast. They are float32 all the same,
             as the layer norm at the end of each layer gives them.
 
@@ -66,23 +59,14 @@ class LayerCache:
         ValueError: the model has no such encoder, or has not that many layers.
     """
 
-    def __init__(
-        self,
-        model: PreTrainedModel,
-        num_layers: int,
-        *,
-        batch_size: int = 64,
-        bf16: bool = False,
-    ) -> None:
+    def __init__(self, model: PreTrainedModel, num_layers: int, *, bf16: bool = False) -> None:
         check_depth(model, num_layers)
         self.model, self.num_layers = model.eval(), num_layers
-        self.batch_size, self.bf16 = batch_size, bf16
+        self.bf16 = bf16
         self.states: list[Tensor] = []  # (T, D) each
 
     def add(self, dataset: Dataset) -> Dataset:
         """The data set with a column `states`: the place of each sentence's states in the cache.
-
-        Sentences of like length share a batch, so that little is spent on padding.
 
         Args:
             dataset: columns `input_ids` and, where the encoder takes them, `token_type_ids`,
@@ -102,10 +86,7 @@ class LayerCache:
         """A fresh copy of what is trained: the upper layers as they were, under a new head.
 
         It takes states (B, T, D) as `inputs_embeds` and makes its attention mask itself, as the
-        whole model does.
-
-        Args:
-            seed: of the head's weights.
+        whole model does. The seed is that of the head's weights.
         """
         model = self.model
         if self.num_layers:
@@ -117,20 +98,8 @@ class LayerCache:
         """The full model, which takes token ids, with what `upper` has learned.
 
         It is in evaluation mode and as precise as the model that the cache was made of, even if
-        `upper` was trained under autocast. It shares its weights with both.
-
-        Args:
-            upper: from `new_model`, trained.
-
-        Raises:
-            ValueError: the model has another number of layers than those of `new_model`.
+        `upper` (from `new_model`) was trained under autocast. It shares its weights with both.
         """
-        depths = [len(model.base_model.encoder.layer) for model in (self.model, upper)]
-        if depths[1] != depths[0] - self.num_layers:
-            raise ValueError(
-                f"{depths[1]} layers on {self.num_layers} frozen ones do not make {depths[0]}: "
-                "pass what new_model of this cache gave."
-            )
         learned = dict(upper.named_parameters())
         memo = {
             id(weight): learned.get(layer_renamed(name, -self.num_layers), weight)
@@ -140,14 +109,14 @@ class LayerCache:
 
     @torch.no_grad()
     def lower_states(self, dataset: Dataset) -> list[Tensor]:
-        """(T, D) for each sentence, float32 on the CPU."""
+        """(T, D) for each sentence, float32 on the CPU; sentences of like length share a batch."""
         body = self.model.base_model
         lower = with_parts(body, body.embeddings, body.encoder.layer[: self.num_layers])
         names = [name for name in ("input_ids", "token_type_ids") if name in dataset.column_names]
         columns = {name: [torch.tensor(row) for row in dataset[name]] for name in names}
         lengths = torch.tensor([len(row) for row in columns["input_ids"]])  # (N,)
         states = {}
-        for rows in lengths.argsort(descending=True).split(self.batch_size):
+        for rows in lengths.argsort(descending=True).split(BATCH_SIZE):
             batch = padded(
                 {name: [column[row] for row in rows] for name, column in columns.items()}
             )

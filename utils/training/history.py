@@ -15,9 +15,6 @@ def intent_metrics(oos_id: int) -> Callable[[EvalPrediction], dict[str, float]]:
     """A `compute_metrics`: accuracy, that on in-scope texts alone, and recall of out-of-scope ones.
 
     Metrics of texts that the data does not have are left out.
-
-    Args:
-        oos_id: the class id of out-of-scope texts.
     """
 
     def compute_metrics(prediction: EvalPrediction) -> dict[str, float]:
@@ -39,12 +36,7 @@ def run_history(trainer: Trainer) -> pd.DataFrame:
 
     Columns are `training_loss`, `validation_loss` and the metrics by their own names, as far as
     the run has them.
-
-    Raises:
-        ValueError: the trainer has not trained.
     """
-    if not trainer.state.log_history:
-        raise ValueError("There is no history: call train() first.")
     logged = pd.DataFrame(trainer.state.log_history).groupby("epoch").first()
     metrics = {
         name: name.removeprefix("eval_")

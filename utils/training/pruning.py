@@ -35,12 +35,6 @@ def topk_mask(scores: Tensor, k: ArrayLike) -> Tensor:
     Args:
         scores: (..., out, in).
         k: share to keep, in [0, 1]: one for all matrices, or (...) one for each.
-
-    Returns:
-        (..., out, in), bool.
-
-    Raises:
-        ValueError: k is not in [0, 1].
     """
     shares = torch.as_tensor(k, dtype=torch.float64)
     if not ((shares >= 0) & (shares <= 1)).all():
@@ -51,23 +45,6 @@ def topk_mask(scores: Tensor, k: ArrayLike) -> Tensor:
     for row, values, count in zip(mask, matrices, counts.tolist(), strict=True):
         row[values.topk(count, sorted=False).indices] = True
     return mask.view_as(scores)
-
-
-@torch.no_grad()
-def magnitude_prune(model: nn.Module, sparsity: float) -> None:
-    """Set the smallest weights of every `nn.Linear` to zero, in place, once and for all.
-
-    Args:
-        model: any; biases, embeddings and norms stay as they are.
-        sparsity: share of zeros in each weight matrix afterwards, in [0, 1].
-
-    Raises:
-        ValueError: the sparsity is not in [0, 1].
-    """
-    check_sparsity(sparsity)
-    for module in model.modules():
-        if isinstance(module, nn.Linear):
-            module.weight.mul_(topk_mask(module.weight.abs(), 1 - sparsity))
 
 
 @dataclass(frozen=True)
@@ -83,9 +60,6 @@ class CubicSchedule:
         start: t₀, the training step from which on the sparsity rises.
         steps: n, how many times it rises.
         every: Δt, training steps from one mask to the next.
-
-    Raises:
-        ValueError: a sparsity is not in [0, 1], or a count is too small.
     """
 
     final: ArrayLike
@@ -93,15 +67,6 @@ class CubicSchedule:
     start: int = 0
     steps: int = 100
     every: int = 1
-
-    def __post_init__(self) -> None:
-        check_sparsity(self.final)
-        check_sparsity(self.initial)
-        if self.start < 0 or min(self.steps, self.every) < 1:
-            raise ValueError(
-                f"start is {self.start}, steps is {self.steps} and every is {self.every}: choose "
-                "0 or more for start, 1 or more for the others."
-            )
 
     def __call__(self, t: int) -> np.ndarray:
         """Sparsity after the mask of training step t or the last one before it; as `final`."""
@@ -189,8 +154,7 @@ class MaskedLinear(nn.Module):
     ) -> None:
         super().__init__()
         if method not in get_args(Method):
-            names = ", ".join(get_args(Method))
-            raise ValueError(f"There is no pruning method {method!r}: choose from {names}.")
+            raise ValueError(f"{method!r} is no method: take {' or '.join(get_args(Method))}.")
         self.weight = nn.Parameter(layer.weight.detach().clone())
         self.bias = None if layer.bias is None else nn.Parameter(layer.bias.detach().clone())
         self.register_buffer("kept", torch.ones_like(self.weight, dtype=torch.bool))
@@ -202,12 +166,7 @@ class MaskedLinear(nn.Module):
             self.register_buffer("scores", random if method == "random" else None)
 
     def set_sparsity(self, sparsity: ArrayLike) -> None:
-        """Choose anew which weights are out: this share of each matrix, or (...) one for each.
-
-        Raises:
-            ValueError: a sparsity is not in [0, 1].
-        """
-        check_sparsity(sparsity)
+        """Choose anew which weights are out: this share of each matrix, or (...) one for each."""
         scores = self.weight.abs() if self.scores is None else self.scores
         self.kept = topk_mask(scores, 1 - np.asarray(sparsity))
 
@@ -233,12 +192,11 @@ class ParallelMLP(nn.Module):
     Args:
         sizes: features of the input, of each hidden layer, and of the output.
         runs: R, how many networks.
-        seed: of their first weights.
     """
 
-    def __init__(self, sizes: Sequence[int], *, runs: int = 1, seed: int = 0) -> None:
+    def __init__(self, sizes: Sequence[int], *, runs: int = 1) -> None:
         super().__init__()
-        generator = torch.Generator().manual_seed(seed)
+        generator = torch.Generator().manual_seed(0)
         layers = [ParallelLinear(*shape, runs, generator) for shape in pairwise(sizes)]
         *hidden, self.head = layers
         self.hidden = nn.ModuleList(hidden)
@@ -256,7 +214,7 @@ class ParallelMLP(nn.Module):
 
 
 def for_pruning(
-    source: ParallelMLP, num_labels: int, method: Method, *, copies: int = 1, seed: int = 0
+    source: ParallelMLP, num_labels: int, method: Method, *, copies: int = 1
 ) -> ParallelMLP:
     """Trained hidden layers, ready to be pruned for another task, under a new head.
 
@@ -266,32 +224,18 @@ def for_pruning(
         source: R networks trained on one task; they are not changed.
         num_labels: classes of the other task.
         method: see `MaskedLinear`.
-        copies: of all runs, for instance one for each sparsity.
-        seed: of the head and of random scores; the same heads for each copy.
+        copies: of all runs, with the same new heads, for instance one for each sparsity.
     """
     width = source.head.weight.shape[-1]
-    network = ParallelMLP((width, num_labels), runs=source.runs, seed=seed)
+    network = ParallelMLP((width, num_labels), runs=source.runs)
     network.hidden.extend(
-        MaskedLinear(layer, method, seed=seed + i) for i, layer in enumerate(source.hidden)
+        MaskedLinear(layer, method, seed=i) for i, layer in enumerate(source.hidden)
     )
     for parameter in network.parameters():
         parameter.data = parameter.data.repeat(copies, 1, 1)
     for buffer in network.buffers():
         buffer.data = buffer.data.repeat(copies, 1, 1)
     return network
-
-
-@dataclass(frozen=True, eq=False)
-class PruningHistory:
-    """What happened at each of T training steps, in R runs.
-
-    Attributes:
-        loss: (T, R), cross-entropy of the step's batch.
-        sparsity: (T, R), share of zeros in the masked layers, counted.
-    """
-
-    loss: np.ndarray
-    sparsity: np.ndarray
 
 
 def train_pruned(
@@ -302,8 +246,7 @@ def train_pruned(
     *,
     num_steps: int = 400,
     learning_rate: float = 1e-2,
-    seed: int = 0,
-) -> PruningHistory:
+) -> None:
     """Train all runs, in place, while the schedule thins out their masked layers.
 
     Weights take steps of Adam whose size falls to zero in a line. Scores take plain gradient steps,
@@ -317,35 +260,24 @@ def train_pruned(
         schedule: of the sparsity; without one, masks stay as they are.
         num_steps: batches of each run, more than `schedule.end`.
         learning_rate: of the weights, at first.
-        seed: of the batches.
-
-    Raises:
-        ValueError: the schedule ends after training.
     """
-    if schedule is not None and schedule.end >= num_steps:
+    if schedule is not None and schedule.end >= num_steps:  # it would end less sparse than it says
         raise ValueError(
             f"The schedule ends at step {schedule.end}, training after {num_steps}: choose more "
             "training steps, or a shorter schedule."
         )
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(0)
     optimizers = pruning_optimizers(network, learning_rate)
     decay = torch.optim.lr_scheduler.LinearLR(optimizers[0], 1.0, 0.0, total_iters=num_steps)
-    losses, sparsities = [], []
-    sparsity = measured_sparsity(network)  # (R,)
     for t in range(num_steps):
         if schedule is not None and (t == 0 or schedule.is_due(t)):
             set_sparsity(network, schedule(t))
-            sparsity = measured_sparsity(network)
         rows = torch.randint(len(states), (network.runs, BATCH_SIZE), generator=generator)
-        loss = run_losses(network(states[rows]), labels[rows])  # (R,)
-        loss.sum().backward()
+        run_losses(network(states[rows]), labels[rows]).sum().backward()
         for optimizer in optimizers:
             optimizer.step()
             optimizer.zero_grad()
         decay.step()
-        losses.append(loss.detach())
-        sparsities.append(sparsity)
-    return PruningHistory(torch.stack(losses).numpy(), np.stack(sparsities))
 
 
 def pruning_optimizers(network: nn.Module, learning_rate: float) -> list[torch.optim.Optimizer]:
@@ -373,21 +305,6 @@ def set_sparsity(network: nn.Module, sparsity: ArrayLike) -> None:
     for module in network.modules():
         if isinstance(module, MaskedLinear):
             module.set_sparsity(sparsity)
-
-
-def measured_sparsity(network: ParallelMLP) -> np.ndarray:
-    """Share of the weights in masked layers that are out, of each run, counted -> (R,)."""
-    masks = [layer.kept.flatten(1) for layer in network.hidden if isinstance(layer, MaskedLinear)]
-    if not masks:
-        return np.zeros(network.runs)
-    return 1 - torch.cat(masks, dim=1).double().mean(dim=1).numpy()
-
-
-def check_sparsity(sparsity: ArrayLike) -> None:
-    """Raise ValueError if `sparsity` has a value outside [0, 1]."""
-    values = np.asarray(sparsity, dtype=float)
-    if not ((values >= 0) & (values <= 1)).all():
-        raise ValueError(f"The sparsity is {sparsity}: choose the share of zeros, from 0 to 1.")
 
 
 def apply_weight(weight: Tensor, states: Tensor) -> Tensor:

@@ -23,28 +23,16 @@ def search_settings(
     num_trials: int,
     metric: str = "eval_accuracy",
     pruner: optuna.pruners.BasePruner | None = None,
-    seed: int = 0,
 ) -> optuna.Study:
-    """Maximise a metric over settings by `Trainer.hyperparameter_search`, and keep the study.
+    """Maximise a metric of `trainer.evaluate` by `Trainer.hyperparameter_search`; keep the study.
 
     The metric is reported after each evaluation, and a trial that the pruner stops there counts as
-    pruned. Afterwards the trainer's arguments are what they were; it has a model again after its
-    next `train`.
+    pruned. Afterwards the trainer's arguments are what they were.
 
     Args:
         trainer: made with `model_init`, so that every trial starts afresh.
         hp_space: names arguments of the trainer and draws a value for each from the trial.
         num_trials: finished and pruned ones together.
-        metric: one of those that `trainer.evaluate` returns.
-        pruner: none by default.
-        seed: of the sampler (a tree-structured Parzen estimator).
-
-    Returns:
-        The study: `best_params`, `best_value`, `trials`, `trials_dataframe()`.
-
-    Raises:
-        ValueError: an evaluation does not give the metric.
-        RuntimeError: the trainer was made without `model_init`.
     """
     arguments = copy.copy(vars(trainer.args))
     storage, name = optuna.storages.InMemoryStorage(), "settings"
@@ -53,13 +41,13 @@ def search_settings(
     try:
         trainer.hyperparameter_search(
             hp_space,
-            compute_objective=lambda metrics: pick(metrics, metric),
+            compute_objective=lambda metrics: metrics[metric],
             n_trials=num_trials,
             direction="maximize",
             backend="optuna",
             study_name=name,
             storage=storage,
-            sampler=optuna.samplers.TPESampler(seed=seed),
+            sampler=optuna.samplers.TPESampler(seed=0),
             pruner=pruner or optuna.pruners.NopPruner(),
         )
     finally:
@@ -68,21 +56,10 @@ def search_settings(
     return optuna.load_study(study_name=name, storage=storage)
 
 
-def pick(metrics: Mapping[str, float], metric: str) -> float:
-    """One metric of an evaluation."""
-    if metric not in metrics:
-        raise ValueError(f'There is no "{metric}": an evaluation gives {", ".join(metrics)}.')
-    return metrics[metric]
-
-
 class SettingsRecorder(TrainerCallback):
     """Notes the values that arguments have when a run begins, which may not be those sampled.
 
-    Args:
-        names: of the arguments.
-
-    Attributes:
-        runs: for each run, the value by name.
+    `runs` has the values by name for each run.
     """
 
     def __init__(self, names: Iterable[str]) -> None:
