@@ -47,9 +47,6 @@ def source():
     return network
 
 
-# Masks
-
-
 @pytest.mark.parametrize("k", [0.0, 0.001, 0.1, 1 / 3, 0.5, 0.97, 1.0])
 @pytest.mark.parametrize("kind", ["random", "ties", "all alike"])
 def test_a_mask_keeps_exactly_its_share_and_nothing_lower(k, kind):
@@ -191,9 +188,6 @@ def test_a_new_task_begins_with_the_trained_layers_and_a_new_head(source, method
         assert torch.equal(ours.weight[3:], theirs.weight)
         assert torch.equal(ours.bias[:3], theirs.bias)
         assert ours.weight is not theirs.weight
-
-
-# Training
 
 
 @pytest.mark.parametrize("method", METHODS)
