@@ -79,14 +79,6 @@ def test_weights_sum_to_one_and_are_zero_above_the_diagonal():
     assert (weights.tril() > 0).sum() == 3 * 4 * 21
 
 
-def test_scale_replaces_the_root_of_the_width():
-    query, key, value = torch.randn(3, 3, 4, 6, 8)
-    expected = F.scaled_dot_product_attention(query, key, value, scale=1.0)
-    close(attend(query, key, value, scale=1.0), expected)
-    close(attention_weights(query, key, scale=1.0) @ value, expected)
-    assert (expected - attend(query, key, value)).abs().max() > 0.1
-
-
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("mask", ["none", "causal", "padding"])
 def test_self_attention_equals_pytorchs_layer(bias, mask):

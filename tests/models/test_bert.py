@@ -1,7 +1,5 @@
 """BERT against the library's, with the weights of all-MiniLM-L6-v2 and with random ones."""
 
-from functools import partial
-
 import pytest
 import torch
 import transformers
@@ -13,7 +11,6 @@ from utils.models.bert import (
     Bert,
     BertConfig,
     MaskedLanguageModel,
-    SequenceClassifier,
     SpanClassifier,
     TokenClassifier,
 )
@@ -84,15 +81,6 @@ def test_hidden_states_of_the_real_encoder_equal_the_librarys(minilm, batch):
 
 
 @torch.no_grad()
-def test_attention_weights_of_the_real_encoder_equal_the_librarys(minilm, batch):
-    expected = minilm(**batch, output_attentions=True).attentions
-    attentions = Bert.from_library(minilm).attentions(**batch)
-    assert len(attentions) == len(expected) == 6
-    for ours, theirs in zip(attentions, expected, strict=True):
-        torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=0)
-
-
-@torch.no_grad()
 @pytest.mark.parametrize(
     "options",
     [
@@ -113,14 +101,6 @@ def test_the_body_is_taken_out_of_a_model_with_a_head(inputs):
     library = library_bert(transformers.BertForMaskedLM)
     expected = library.bert(**inputs).last_hidden_state
     assert_equal_at_tokens(Bert.from_library(library)(**inputs), expected, inputs, tolerance=1e-5)
-
-
-@torch.no_grad()
-def test_sequence_classifier_equals_the_librarys(inputs):
-    library = library_bert(transformers.BertForSequenceClassification, num_labels=5)
-    logits = SequenceClassifier.from_library(library)(**inputs)
-    assert logits.shape == (3, 5)
-    torch.testing.assert_close(logits, library(**inputs).logits, atol=1e-5, rtol=0)
 
 
 @torch.no_grad()
@@ -151,61 +131,9 @@ def test_span_logits_equal_the_librarys_and_padding_never_wins(inputs):
 
 
 @torch.no_grad()
-def test_pooling_sees_tokens_only(model, inputs):
-    hidden_states, mask = model(**inputs), inputs["attention_mask"]
-    rows = [states[real.bool()] for states, real in zip(hidden_states, mask, strict=True)]
-    expected = {
-        "first": [states[0] for states in rows],
-        "mean": [states.mean(0) for states in rows],
-        "max": [states.max(0).values for states in rows],
-    }
-    for pooling, summaries in expected.items():
-        pooled = SequenceClassifier(model, num_labels=3, pooling=pooling).pool(hidden_states, mask)
-        torch.testing.assert_close(pooled, torch.stack(summaries))
-
-
-@torch.no_grad()
-@pytest.mark.parametrize("pooling", ["first", "mean", "max", "pooler"])
-def test_a_text_has_the_same_class_alone_and_padded(model, inputs, pooling):
-    classifier = SequenceClassifier(model, num_labels=3, pooling=pooling).eval()
-    alone = classifier(
-        inputs["input_ids"][1:2, :6], token_type_ids=inputs["token_type_ids"][1:2, :6]
-    )
-    torch.testing.assert_close(classifier(**inputs)[1:2], alone, atol=1e-5, rtol=0)
-
-
-@torch.no_grad()
 def test_padding_does_not_change_the_states_of_tokens(model, inputs):
     alone = model(**unpadded(inputs))
     torch.testing.assert_close(model(**inputs)[1:2, :6], alone, atol=1e-5, rtol=0)
-
-
-@torch.no_grad()
-def test_positions_break_the_symmetry_of_the_encoder(model, inputs):
-    """Without them, permuted tokens would have the same states, permuted."""
-    ids, order = inputs["input_ids"], torch.randperm(11)
-    assert (model(ids[:, order]) - model(ids)[:, order]).abs().max() > 0.1
-    model.embeddings.position.weight.zero_()
-    torch.testing.assert_close(model(ids[:, order]), model(ids)[:, order], atol=1e-5, rtol=0)
-
-
-@torch.no_grad()
-def test_pre_ln_leaves_the_sum_of_sublayers_to_a_last_norm(inputs):
-    torch.manual_seed(0)
-    config = BertConfig(
-        vocab_size=40, hidden_size=24, num_layers=2, num_heads=3, intermediate_size=32,
-        max_positions=12, norm_first=True,
-    )  # fmt: skip
-    model = Bert(config).eval()
-    normalise = partial(F.layer_norm, normalized_shape=(24,), eps=config.norm_eps)
-    states = model.embeddings(inputs["input_ids"])
-    for layer in model.layers:
-        states = states + layer.attention(normalise(states))
-        states = states + layer.feed_forward(normalise(states))
-    actual = model(inputs["input_ids"])
-    torch.testing.assert_close(actual, normalise(states), atol=1e-5, rtol=0)
-    weights = model.attentions(inputs["input_ids"])
-    assert [tuple(layer.shape) for layer in weights] == [(3, 3, 11, 11)] * 2
 
 
 def test_the_masked_language_model_learns_one_matrix_for_input_and_output(model, inputs):
@@ -220,7 +148,7 @@ def test_the_masked_language_model_learns_one_matrix_for_input_and_output(model,
 
 def test_weights_start_as_published():
     torch.manual_seed(0)
-    model = MaskedLanguageModel(Bert(BertConfig(num_layers=1)))
+    model = MaskedLanguageModel(Bert(BertConfig(vocab_size=1000, num_layers=1)))
     for name, weight in model.named_parameters():
         expected = 0.02 if weight.ndim > 1 else 0.0
         assert weight.std().item() == pytest.approx(expected, rel=0.05), name
@@ -274,13 +202,3 @@ def test_weights_without_a_place_are_refused():
 def test_bad_input_gets_one_sentence(model, ids, mask, error, message):
     with pytest.raises(error, match=message):
         model(ids.long(), mask)
-
-
-def test_heads_must_divide_the_width():
-    with pytest.raises(ValueError, match="24 cannot be split among 5 heads"):
-        Bert(BertConfig(hidden_size=24, num_heads=5))
-
-
-def test_an_unknown_pooling_is_refused(model):
-    with pytest.raises(ValueError, match=r"no pooling 'last': choose one of first, mean, max"):
-        SequenceClassifier(model, num_labels=2, pooling="last")

@@ -110,7 +110,8 @@ def test_weights_start_as_published():
     for module, std in expected.items():
         assert module.weight.std().item() == pytest.approx(std, rel=0.02)
     assert not layer.feed_forward.up.bias.any()
-    assert sum(p.numel() for p in GPT2(GPT2Config()).parameters()) == 124_439_808
+    with torch.device("meta"):
+        assert sum(p.numel() for p in GPT2(GPT2Config()).parameters()) == 124_439_808
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The common layer against PyTorch's, and the properties that chapter 3 shows."""
+"""The common layer against PyTorch's."""
 
 from functools import partial
 
@@ -92,67 +92,12 @@ def test_the_decoder_layer_equals_pytorchs(states, norm_first):
     torch.testing.assert_close(actual, expected, atol=1e-5, rtol=0)
 
 
-def test_the_feed_forward_layer_is_a_convolution_of_width_1(states):
-    feed_forward = FeedForward(D, INNER)
-    up, down = nn.Conv1d(D, INNER, kernel_size=1), nn.Conv1d(INNER, D, kernel_size=1)
-    for convolution, linear in ((up, feed_forward.up), (down, feed_forward.down)):
-        convolution.weight.data = linear.weight.data.unsqueeze(-1)
-        convolution.bias.data = linear.bias.data
-    expected = down(nn.functional.gelu(up(states.transpose(1, 2)))).transpose(1, 2)
-    torch.testing.assert_close(feed_forward(states), expected, atol=1e-5, rtol=0)
-
-
-def test_the_feed_forward_layer_maps_each_position_alone(states):
-    feed_forward = FeedForward(D, INNER)
-    changed = states.clone()
-    changed[0, 3] += 1
-    difference = (feed_forward(changed) - feed_forward(states)).abs().amax(-1)
-    assert difference[0, 3] > 0.01
-    difference[0, 3] = 0
-    assert difference.max() < 1e-6
-
-
 def test_the_gated_feed_forward_layer_equals_llamas(states):
     config = transformers.LlamaConfig(hidden_size=D, intermediate_size=INNER, num_attention_heads=4)
     theirs, ours = LlamaMLP(config), GatedFeedForward(D, INNER)
     weights = theirs.state_dict()
     ours.load_state_dict({name.replace("_proj", ""): weight for name, weight in weights.items()})
     torch.testing.assert_close(ours(states), theirs(states), atol=1e-5, rtol=0)
-
-
-def test_a_layer_without_positions_is_permutation_equivariant(states):
-    encoder, order = layer(), torch.randperm(7)
-    torch.testing.assert_close(
-        encoder(states[:, order]), encoder(states)[:, order], atol=1e-5, rtol=0
-    )
-
-
-def test_a_causal_layer_is_not(states):
-    decoder, order = layer(), torch.arange(6, -1, -1)
-    permuted = decoder(states[:, order], is_causal=True)
-    assert (permuted - decoder(states, is_causal=True)[:, order]).abs().max() > 0.1
-
-
-def test_later_tokens_do_not_change_earlier_outputs(states):
-    decoder = layer()
-    changed = states.clone()
-    changed[:, 4:] = torch.randn(2, 3, D)
-    before, after = decoder(states, is_causal=True), decoder(changed, is_causal=True)
-    torch.testing.assert_close(before[:, :4], after[:, :4], atol=1e-6, rtol=0)
-    assert (before[:, 4:] - after[:, 4:]).abs().amin(-1).max() > 0
-
-
-@pytest.mark.parametrize("norm_first", [False, True])
-def test_attention_weights_reproduce_the_sublayer(states, norm_first):
-    """Averages of the values by the weights are what the fused kernel makes of them."""
-    encoder, mask = layer(norm_first=norm_first), causal_mask(7)
-    inputs = encoder.attention_norm(states) if norm_first else states
-    weights = encoder.attention_weights(states, mask)
-    assert (weights[..., ~mask] == 0).all()
-    torch.testing.assert_close(weights.sum(-1), torch.ones(2, H, 7))
-    _, _, value = encoder.attention.project(inputs)
-    heads = (weights @ value).transpose(1, 2).flatten(2)
-    torch.testing.assert_close(encoder.attention.output(heads), encoder.attention(inputs, mask))
 
 
 def test_dropout_scales_what_a_sublayer_adds_in_training_only(states):

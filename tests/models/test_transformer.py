@@ -171,19 +171,6 @@ def test_dropout_works_in_training_only(inputs):
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"positions": "rotary"}, r"^There are no 'rotary' positions: choose 'sinusoidal' or"),
-        ({"activation": "tanh"}, r"^There is no 'tanh' activation: choose 'relu' or 'gelu'"),
-        ({"num_heads": 5}, r"^hidden_size 32 cannot be split among 5 heads"),
-    ],
-)
-def test_unknown_choices_get_one_sentence(options, message):
-    with pytest.raises(ValueError, match=message):
-        make(**options)
-
-
-@pytest.mark.parametrize(
     "options",
     [
         {"activation_function": "relu"},

@@ -22,23 +22,15 @@ def attend(
     *,
     is_causal: bool = False,
     dropout: float = 0.0,
-    scale: float | None = None,
 ) -> Tensor:
-    """softmax(q kᵀ · scale) v by PyTorch's fused kernel (Vaswani et al. 2017, section 3.2.1).
+    """softmax(q kᵀ / √d) v by PyTorch's fused kernel (Vaswani et al. 2017, section 3.2.1).
 
-    Fewer key-value heads than query heads are shared by groups of neighbouring query heads
-    (grouped-query attention, Ainslie et al. 2023).
+    Queries (B, H, T, d), keys and values (B, K, S, d) -> (B, H, T, d). If K < H, groups of
+    neighbouring query heads share keys and values (grouped-query attention, Ainslie et al. 2023).
 
     Args:
-        query: (B, H, T, d).
-        key, value: (B, K, S, d), where K divides H.
         mask: broadcast to (B, H, T, S); True where a query sees a key, or floats to be added.
         is_causal: lower triangle of T = S, instead of a mask.
-        dropout: probability with which a weight is dropped.
-        scale: of the scores, 1/√d by default.
-
-    Returns:
-        (B, H, T, d).
     """
     return F.scaled_dot_product_attention(
         query,
@@ -47,18 +39,14 @@ def attend(
         mask,
         dropout_p=dropout,
         is_causal=is_causal,
-        scale=scale,
         enable_gqa=key.shape[1] < query.shape[1],
     )
 
 
-def attention_weights(
-    query: Tensor, key: Tensor, mask: Tensor | None = None, scale: float | None = None
-) -> Tensor:
+def attention_weights(query: Tensor, key: Tensor, mask: Tensor | None = None) -> Tensor:
     """(B, H, T, S) weights that the fused kernel never keeps, for looking at; see `attend`."""
-    scale = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
     key = key.repeat_interleave(query.shape[1] // key.shape[1], dim=1)
-    scores = scale * query @ key.transpose(-2, -1)  # (B, H, T, S)
+    scores = query @ key.transpose(-2, -1) / math.sqrt(query.shape[-1])  # (B, H, T, S)
     if mask is not None and mask.dtype == torch.bool:
         scores = scores.masked_fill(~mask, -math.inf)
     elif mask is not None:
@@ -69,13 +57,8 @@ def attention_weights(
 class SelfAttention(nn.Module):
     """Queries, keys and values from the same states, by one matrix product for the three.
 
-    Args:
-        hidden_size: D, width of the states.
-        num_heads: H; each has head_dim = D / H features unless `head_dim` says otherwise.
-        num_kv_heads: K, heads of keys and values, H by default; must divide H.
-        bias: whether projections have biases.
-        dropout: probability with which a weight is dropped in training.
-        scale: of the scores, 1/√head_dim by default.
+    Each of H heads has D / H features unless `head_dim` says otherwise. K = `num_kv_heads` heads of
+    keys and values, H by default, must divide H. `dropout` drops attention weights in training.
     """
 
     def __init__(
@@ -87,7 +70,6 @@ class SelfAttention(nn.Module):
         head_dim: int | None = None,
         bias: bool = True,
         dropout: float = 0.0,
-        scale: float | None = None,
     ) -> None:
         super().__init__()
         self.num_heads = num_heads
@@ -103,7 +85,6 @@ class SelfAttention(nn.Module):
         self.query_key_value = nn.Linear(hidden_size, width + 2 * kv_width, bias=bias)
         self.output = nn.Linear(width, hidden_size, bias=bias)
         self.dropout = dropout
-        self.scale = scale
 
     def forward(
         self,
@@ -119,9 +100,7 @@ class SelfAttention(nn.Module):
         if cache is not None:
             key, value = cache.append(key, value)  # (B, K, S, d)
         dropout = self.dropout if self.training else 0.0
-        heads = attend(
-            query, key, value, mask, is_causal=is_causal, dropout=dropout, scale=self.scale
-        )  # (B, H, T, d)
+        heads = attend(query, key, value, mask, is_causal=is_causal, dropout=dropout)
         return self.output(heads.transpose(1, 2).flatten(2))  # (B, T, D)
 
     def project(
@@ -137,29 +116,15 @@ class SelfAttention(nn.Module):
 
 
 class CrossAttention(nn.Module):
-    """Queries from a decoder, keys and values from the encoder's output, called the memory.
+    """Queries from a decoder, keys and values from the encoder's output, called the memory."""
 
-    Args: as for `SelfAttention`.
-    """
-
-    def __init__(
-        self,
-        hidden_size: int,
-        num_heads: int,
-        *,
-        head_dim: int | None = None,
-        bias: bool = True,
-        dropout: float = 0.0,
-        scale: float | None = None,
-    ) -> None:
+    def __init__(self, hidden_size: int, num_heads: int, *, dropout: float = 0.0) -> None:
         super().__init__()
-        self.head_dim = head_dim or head_size(hidden_size, num_heads)
-        width = num_heads * self.head_dim
-        self.query = nn.Linear(hidden_size, width, bias=bias)
-        self.key_value = nn.Linear(hidden_size, 2 * width, bias=bias)
-        self.output = nn.Linear(width, hidden_size, bias=bias)
+        self.head_dim = head_size(hidden_size, num_heads)
+        self.query = nn.Linear(hidden_size, hidden_size)
+        self.key_value = nn.Linear(hidden_size, 2 * hidden_size)
+        self.output = nn.Linear(hidden_size, hidden_size)
         self.dropout = dropout
-        self.scale = scale
 
     def forward(
         self, hidden_states: Tensor, memory: tuple[Tensor, Tensor], mask: Tensor | None = None
@@ -167,7 +132,7 @@ class CrossAttention(nn.Module):
         """(B, T, D) -> (B, T, D), given `project_memory` of (B, S, D); mask as in `attend`."""
         query = split_heads(self.query(hidden_states), self.head_dim)  # (B, H, T, d)
         dropout = self.dropout if self.training else 0.0
-        heads = attend(query, *memory, mask, dropout=dropout, scale=self.scale)  # (B, H, T, d)
+        heads = attend(query, *memory, mask, dropout=dropout)  # (B, H, T, d)
         return self.output(heads.transpose(1, 2).flatten(2))  # (B, T, D)
 
     def project_memory(self, memory: Tensor) -> tuple[Tensor, Tensor]:
@@ -180,7 +145,7 @@ class CrossAttention(nn.Module):
     ) -> Tensor:
         """(B, H, T, S) attention weights that `forward` uses, for looking at alignments."""
         query = split_heads(self.query(hidden_states), self.head_dim)  # (B, H, T, d)
-        return attention_weights(query, memory[0], mask, self.scale)
+        return attention_weights(query, memory[0], mask)
 
 
 def split_heads(states: Tensor, head_dim: int) -> Tensor:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Literal, Self, get_args
+from typing import TYPE_CHECKING, Self
 
 import torch
 from torch import Tensor, nn
@@ -33,7 +33,6 @@ class BertConfig:
     intermediate_size: int = 3072  # inner width of the feed-forward layers
     max_positions: int = 512  # the longest text, in tokens
     type_vocab_size: int = 2  # kinds of segments: first and second text
-    norm_first: bool = False  # pre-LN with a last norm, instead of BERT's post-LN
     norm_eps: float = 1e-12  # added to the variance
     dropout: float = 0.1  # of embeddings, of sublayers and before heads
     attention_dropout: float = 0.1  # of attention weights
@@ -71,7 +70,6 @@ class Bert(nn.Module):
         self.config = config
         self.embeddings = BertEmbeddings(config)
         self.layers = nn.ModuleList(_layer(config) for _ in range(config.num_layers))
-        self.norm = _norm(config) if config.norm_first else nn.Identity()
         init_normal(self, config.init_std)
 
     def forward(
@@ -80,19 +78,12 @@ class Bert(nn.Module):
         attention_mask: Tensor | None = None,
         token_type_ids: Tensor | None = None,
     ) -> Tensor:
-        """Hidden states of the last layer.
+        """Hidden states (B, T, D) of the last layer; errors as of `check_inputs`.
 
         Args:
             input_ids: (B, T).
             attention_mask: (B, T), 0 at padding; without it, nothing is padding.
             token_type_ids: (B, T), 0 in the first text of a pair and 1 in the second.
-
-        Returns:
-            (B, T, D).
-
-        Raises:
-            ContextLengthError: T > max_positions.
-            ValueError: see `check_inputs`.
         """
         return self.hidden_states(input_ids, attention_mask, token_type_ids)[-1]
 
@@ -103,40 +94,17 @@ class Bert(nn.Module):
         token_type_ids: Tensor | None = None,
     ) -> tuple[Tensor, ...]:
         """The embeddings and the output of each layer, (B, T, D) each; see `forward`."""
-        limits = {
-            "vocab_size": self.config.vocab_size,
-            "max_positions": self.config.max_positions,
-        }
-        check_inputs(input_ids, attention_mask, **limits)
+        config = self.config
+        check_inputs(input_ids, attention_mask, config.vocab_size, config.max_positions)
         mask = None if attention_mask is None else padding_mask(attention_mask)
         states = [self.embeddings(input_ids, token_type_ids)]  # (B, T, D) each
         for layer in self.layers:
             states.append(layer(states[-1], mask))
-        return *states[:-1], self.norm(states[-1])
-
-    def attentions(
-        self,
-        input_ids: Tensor,
-        attention_mask: Tensor | None = None,
-        token_type_ids: Tensor | None = None,
-    ) -> tuple[Tensor, ...]:
-        """The attention weights of each layer, (B, H, T, T) each; see `forward`."""
-        states = self.hidden_states(input_ids, attention_mask, token_type_ids)
-        mask = None if attention_mask is None else padding_mask(attention_mask)
-        return tuple(
-            layer.attention_weights(inputs, mask)
-            for layer, inputs in zip(self.layers, states[:-1], strict=True)
-        )
+        return tuple(states)
 
     @classmethod
     def from_library(cls, model: transformers.BertPreTrainedModel) -> Self:
-        """Configuration and weights of the body of a library BERT, for use (eval mode).
-
-        Its head is left behind, and so is its pooler: `SequenceClassifier` has one.
-
-        Raises:
-            ValueError: an option that is not built here, such as another activation.
-        """
+        """The body of a library BERT without its pooler, in eval mode; ValueError if we cannot."""
         bert = cls(_config(model.config))
         weights = {
             name: weight
@@ -147,71 +115,8 @@ class Bert(nn.Module):
         return bert.eval()
 
 
-Pooling = Literal["first", "mean", "max", "pooler"]
-
-
-class SequenceClassifier(nn.Module):
-    """A class for each text, from a summary of its hidden states.
-
-    Args:
-        bert: the body.
-        num_labels: C.
-        pooling: the summary: the state of the "first" token, the "mean" or the "max" over tokens
-            that are not padding, or BERT's own "pooler", a dense layer and tanh on the first.
-    """
-
-    def __init__(self, bert: Bert, num_labels: int, pooling: Pooling = "first") -> None:
-        super().__init__()
-        if pooling not in get_args(Pooling):
-            kinds = ", ".join(get_args(Pooling))
-            raise ValueError(f"There is no pooling {pooling!r}: choose one of {kinds}.")
-        config = bert.config
-        self.bert = bert
-        self.pooling = pooling
-        if pooling == "pooler":
-            self.pooler = nn.Linear(config.hidden_size, config.hidden_size)
-            init_normal(self.pooler, config.init_std)
-        self.classifier = _head(config, num_labels)
-        self.dropout = nn.Dropout(config.dropout)
-
-    def forward(
-        self,
-        input_ids: Tensor,
-        attention_mask: Tensor | None = None,
-        token_type_ids: Tensor | None = None,
-    ) -> Tensor:
-        """(B, C) logits; see `Bert.forward`."""
-        hidden_states = self.bert(input_ids, attention_mask, token_type_ids)  # (B, T, D)
-        if attention_mask is None:
-            attention_mask = torch.ones_like(input_ids)
-        return self.classifier(self.dropout(self.pool(hidden_states, attention_mask)))
-
-    def pool(self, hidden_states: Tensor, attention_mask: Tensor) -> Tensor:
-        """(B, T, D), (B, T) -> (B, D) summary of each text."""
-        is_token = attention_mask.bool().unsqueeze(-1)  # (B, T, 1)
-        if self.pooling == "mean":
-            return (hidden_states * is_token).sum(1) / is_token.sum(1)
-        if self.pooling == "max":
-            return hidden_states.masked_fill(~is_token, -math.inf).amax(1)
-        first = hidden_states[:, 0]
-        return first if self.pooling == "first" else torch.tanh(self.pooler(first))
-
-    @classmethod
-    def from_library(cls, model: transformers.BertForSequenceClassification) -> Self:
-        """A library classifier, whose pooling is BERT's; see `Bert.from_library`."""
-        classifier = cls(Bert(_config(model.config)), model.config.num_labels, pooling="pooler")
-        head = {"pooler": ["bert.pooler.dense"], "classifier": ["classifier"]}
-        _copy_with_head(classifier, model, head)
-        return classifier
-
-
 class TokenClassifier(nn.Module):
-    """A class for each token.
-
-    Args:
-        bert: the body.
-        num_labels: C.
-    """
+    """One of C classes for each token."""
 
     def __init__(self, bert: Bert, num_labels: int) -> None:
         super().__init__()
@@ -241,9 +146,6 @@ class MaskedLanguageModel(nn.Module):
     """The token that a [MASK] stands for (section 3.1, task 1).
 
     The output matrix is the matrix of token embeddings.
-
-    Args:
-        bert: the body.
     """
 
     def __init__(self, bert: Bert) -> None:
@@ -280,11 +182,7 @@ class MaskedLanguageModel(nn.Module):
 
 
 class SpanClassifier(nn.Module):
-    """First and last token of the answer to a question, in the text after it (section 4.2).
-
-    Args:
-        bert: the body.
-    """
+    """First and last token of the answer to a question, in the text after it (section 4.2)."""
 
     def __init__(self, bert: Bert) -> None:
         super().__init__()
@@ -318,13 +216,8 @@ def _layer(config: BertConfig) -> TransformerLayer:
         config.hidden_size, config.num_heads, dropout=config.attention_dropout
     )
     feed_forward = FeedForward(config.hidden_size, config.intermediate_size)
-    return TransformerLayer(
-        attention,
-        feed_forward,
-        partial(_norm, config),
-        norm_first=config.norm_first,
-        dropout=config.dropout,
-    )
+    norm = partial(_norm, config)
+    return TransformerLayer(attention, feed_forward, norm, norm_first=False, dropout=config.dropout)
 
 
 def _norm(config: BertConfig) -> nn.LayerNorm:

@@ -35,11 +35,7 @@ def token_positions(attention_mask: Tensor) -> Tensor:
 
 
 class LayerCache:
-    """Keys and values of one layer.
-
-    Args:
-        keys, values: buffers (B, H, C, d); the first `length` of the C places are in use.
-    """
+    """Keys and values of one layer: buffers (B, H, C, d), of which `length` places are in use."""
 
     def __init__(self, keys: Tensor, values: Tensor) -> None:
         self.keys = keys
@@ -58,11 +54,8 @@ class LayerCache:
 class KeyValueCache:
     """The cache of a decoder for a batch of prompts that may be padded on the left.
 
-    Args:
-        attention_mask: (B, T) of the prompts, 0 at padding.
-        capacity: C, tokens of a prompt and its continuation together.
-        num_layers, num_heads, head_dim: of keys and values.
-        dtype: of keys and values; device is that of the mask.
+    The mask (B, T) of the prompts is 0 at padding; `capacity` counts a prompt and its continuation
+    together. Keys and values live on the mask's device.
 
     Raises:
         ValueError: a prompt has no token, or is padded elsewhere than on the left.
@@ -113,24 +106,13 @@ class KeyValueCache:
         return padded_causal_mask(self.is_token[:, :end], num_tokens)
 
     def reorder(self, rows: Tensor) -> None:
-        """Keep, drop or repeat rows of the batch, as beam search does.
-
-        Args:
-            rows: (B',) indices into the present batch.
-        """
+        """Keep, drop or repeat rows, (B',) indices into the present batch, as beam search does."""
         self.is_token, self.positions = self.is_token[rows], self.positions[rows]
         for layer in self.layers:
             layer.keys, layer.values = layer.keys[rows], layer.values[rows]
 
     def crop(self, length: int) -> None:
-        """Forget what follows the first `length` tokens, as speculative decoding does.
-
-        Args:
-            length: to keep, padding counted.
-
-        Raises:
-            ValueError: the cache does not hold so many tokens.
-        """
+        """Forget what follows the first `length` tokens, padding counted; see `check_crop`."""
         check_crop(length, self.length)
         for layer in self.layers:
             layer.length = length

@@ -17,14 +17,8 @@ from utils.models.masks import padded_causal_mask
 class DecoderModel(nn.Module):
     """A stack of causal layers between an embedding and a head (Radford et al. 2018).
 
-    A family makes these modules and says in `embed` how positions enter.
-
-    Args:
-        embedding: of the vocabulary, (V, D).
-        layers: pre-LN, self-attention only.
-        norm: of the states of the last layer.
-        num_positions: the longest text.
-        tie_embeddings: whether the head's weight is the embedding's (Press & Wolf 2017).
+    A family makes these modules and says in `embed` how positions enter. `tie_embeddings` makes the
+    embedding's weight the head's (Press & Wolf 2017).
     """
 
     def __init__(
@@ -50,23 +44,11 @@ class DecoderModel(nn.Module):
         raise NotImplementedError
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor | None = None) -> Tensor:
-        """Logits (B, T, V) of the token after each of `input_ids`.
+        """Logits (B, T, V) of the token after each of `input_ids`; errors as of `check_inputs`.
 
-        Args:
-            input_ids: (B, T).
-            attention_mask: (B, T), 0 at padding, which may be on either side; logits there mean
-                nothing.
-
-        Raises:
-            ContextLengthError: T exceeds the model's positions.
-            ValueError: see `check_inputs`.
+        The mask (B, T) is 0 at padding, which may be on either side; logits there mean nothing.
         """
-        check_inputs(
-            input_ids,
-            attention_mask,
-            vocab_size=self.embedding.num_embeddings,
-            max_positions=self.num_positions,
-        )
+        check_inputs(input_ids, attention_mask, self.embedding.num_embeddings, self.num_positions)
         num_tokens = input_ids.shape[1]
         if attention_mask is None:
             positions, mask = torch.arange(num_tokens, device=input_ids.device)[None], None
@@ -77,11 +59,7 @@ class DecoderModel(nn.Module):
         return self.output(self.norm(hidden_states))  # (B, T, V)
 
     def new_cache(self, attention_mask: Tensor, max_new_tokens: int) -> KeyValueCache:
-        """An empty cache for prompts padded on the left, and for what follows them.
-
-        Args:
-            attention_mask: (B, T) of the prompts, 0 at padding.
-            max_new_tokens: room for tokens after the prompts.
+        """An empty cache for prompts with this (B, T) mask, padded on the left, and what follows.
 
         Raises:
             ValueError: a prompt is empty or is padded elsewhere.
@@ -100,25 +78,17 @@ class DecoderModel(nn.Module):
         )
 
     def step(self, ids: Tensor, cache: KeyValueCache) -> Tensor:
-        """Logits (B, V) of the token after the last of `ids`; the cache keeps what it has seen.
-
-        Args: as for `states`, and so are the errors.
-        """
+        """Logits (B, V) of the token after the last of `ids`; see `states`."""
         return self.logits(self.states(ids, cache)[:, -1])
 
     @torch.inference_mode()
     def states(self, ids: Tensor, cache: KeyValueCache) -> Tensor:
         """Hidden states (B, T, D) of `ids` after the last norm; the cache keeps what it has seen.
 
-        Args:
-            ids: (B, T), the whole prompt first, then usually one new token per row.
-            cache: from `new_cache`; it advances by T.
-
-        Raises:
-            ContextLengthError: the tokens do not fit the cache.
-            ValueError: see `check_inputs`.
+        `ids` (B, T) are the whole prompt first, then usually one new token per row. Raises
+        ContextLengthError if they do not fit the cache; otherwise as `check_inputs`.
         """
-        check_inputs(ids, None, vocab_size=self.embedding.num_embeddings)
+        check_inputs(ids, None, self.embedding.num_embeddings)
         num_tokens = ids.shape[1]
         positions = cache.next_positions(num_tokens)
         is_causal = cache.length == 0 and not cache.has_padding

@@ -28,12 +28,7 @@ class Memory:
 
 
 class EncoderDecoderCache(KeyValueCache):
-    """The keys and values of the tokens decoded so far, and the memory of their sources.
-
-    Args:
-        memory: of B sources.
-        capacity: tokens to decode, the start token included.
-    """
+    """The keys and values of the tokens decoded so far, and the memory of their sources."""
 
     def __init__(self, memory: Memory, capacity: int) -> None:
         keys, _ = memory.keys_values[0]  # (B, H, S, d)
@@ -57,19 +52,11 @@ class EncoderDecoder(nn.Module, ABC):
     """A model that reads a source and writes a target.
 
     A family brings the layers and says how it encodes, decodes, and makes logits of states.
-
-    Args:
-        decoder_layers: with cross-attention.
-        vocab_size: V, of source and target.
-        max_positions: the longest source and the longest target; None without limit.
+    `max_positions` limits the source and the target.
     """
 
     def __init__(
-        self,
-        decoder_layers: list[TransformerLayer],
-        *,
-        vocab_size: int,
-        max_positions: int | None = None,
+        self, decoder_layers: list[TransformerLayer], *, vocab_size: int, max_positions: int
     ) -> None:
         super().__init__()
         self.decoder_layers = nn.ModuleList(decoder_layers)
@@ -88,13 +75,9 @@ class EncoderDecoder(nn.Module, ABC):
         attention_mask: Tensor | None = None,
         cache: KeyValueCache | None = None,
     ) -> Tensor:
-        """Hidden states (B, T, D) of the target.
+        """Hidden states (B, T, D) of the target; with a cache, of what follows what it has seen.
 
-        Args:
-            decoder_input_ids: (B, T); with a cache, those that follow what it has seen.
-            memory: of the sources.
-            attention_mask: (B, T), 0 at padding; not together with a cache.
-            cache: advances by T.
+        The mask (B, T) is 0 at padding, and not to be given together with a cache.
         """
 
     @abstractmethod
@@ -108,21 +91,14 @@ class EncoderDecoder(nn.Module, ABC):
         attention_mask: Tensor | None = None,
         decoder_attention_mask: Tensor | None = None,
     ) -> Tensor:
-        """Logits of the token after each of `decoder_input_ids`, which begin with a start token.
+        """Logits (B, T, V) of the token after each of `decoder_input_ids`; errors: `check_inputs`.
 
         Args:
             input_ids: (B, S), the source.
-            decoder_input_ids: (B, T), the target so far; in training, the target moved by one.
+            decoder_input_ids: (B, T), a start token and the target so far.
             attention_mask: (B, S), 0 at padding.
             decoder_attention_mask: (B, T), 0 at padding. Padding on the right needs none, as no
                 token sees what comes after it.
-
-        Returns:
-            (B, T, V).
-
-        Raises:
-            ContextLengthError: S or T is above the positions of the model.
-            ValueError: see `check_inputs`.
         """
         self.check_inputs(decoder_input_ids, decoder_attention_mask)
         memory = self.remember(input_ids, attention_mask)
@@ -163,38 +139,26 @@ class EncoderDecoder(nn.Module, ABC):
     def new_cache(
         self, input_ids: Tensor, attention_mask: Tensor | None, max_new_tokens: int
     ) -> EncoderDecoderCache:
-        """Encode the sources, and make room for a start token and `max_new_tokens` after it.
+        """Encode (B, S) sources, and make room for a start token and `max_new_tokens` after it.
 
-        Args:
-            input_ids: (B, S).
-            attention_mask: (B, S), 0 at padding, or None.
-            max_new_tokens: tokens to decode.
-
-        Raises:
-            ContextLengthError: sources or targets are above the positions of the model.
+        Raises ContextLengthError if sources or targets are above the positions of the model.
         """
-        if self.max_positions is not None:
-            check_length(1 + max_new_tokens, self.max_positions)
+        check_length(1 + max_new_tokens, self.max_positions)
         return EncoderDecoderCache(self.remember(input_ids, attention_mask), 1 + max_new_tokens)
 
     @torch.inference_mode()
     def step(self, ids: Tensor, cache: EncoderDecoderCache) -> Tensor:
         """Logits (B, V) of the token after the last of `ids`; the cache keeps what it has seen.
 
-        Args:
-            ids: (B, T), the start token first, then usually one new token per row.
-            cache: from `new_cache`; it advances by T.
-
-        Raises:
-            ContextLengthError: the tokens do not fit the cache.
+        `ids` (B, T) are the start token first, then usually one new token per row. Raises
+        ContextLengthError if they do not fit the cache.
         """
         cache.next_positions(ids.shape[1])
         return self.logits(self.decode(ids, cache.memory, cache=cache)[:, -1])
 
     def check_inputs(self, input_ids: Tensor, attention_mask: Tensor | None) -> None:
         """`inputs.check_inputs` for the limits of this model."""
-        limits = {"vocab_size": self.vocab_size, "max_positions": self.max_positions}
-        check_inputs(input_ids, attention_mask, **limits)
+        check_inputs(input_ids, attention_mask, self.vocab_size, self.max_positions)
 
     def run_decoder(
         self,

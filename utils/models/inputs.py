@@ -10,17 +10,12 @@ from utils.models.cache import check_length
 def check_inputs(
     input_ids: Tensor,
     attention_mask: Tensor | None,
-    *,
     vocab_size: int,
     max_positions: int | None = None,
 ) -> None:
-    """Refuse ids that the model cannot embed and masks that do not belong to them.
+    """Refuse (B, T) ids that the model cannot embed and masks that do not belong to them.
 
-    Args:
-        input_ids: (B, T).
-        attention_mask: (B, T), or None.
-        vocab_size: ids must be below it; looked at on the CPU only, where that costs no waiting.
-        max_positions: the longest text, None where there is no limit.
+    Ids are compared with the vocabulary on the CPU only, where that costs no waiting.
 
     Raises:
         ValueError: ids of another shape, no ids, ids out of the vocabulary, mask of another shape.

@@ -7,33 +7,21 @@ from collections.abc import Callable
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from utils.models.attention import CrossAttention, Rotation, SelfAttention, attention_weights
+from utils.models.attention import CrossAttention, Rotation, SelfAttention
 from utils.models.cache import LayerCache
 
 Activation = Callable[[Tensor], Tensor]
 
 
 class FeedForward(nn.Module):
-    """Two linear maps with an activation between, the same at every position.
-
-    Args:
-        hidden_size: D.
-        intermediate_size: inner width, usually 4 D.
-        activation: between the maps.
-        bias: whether the maps have biases.
-    """
+    """Two linear maps with an activation between, the same at every position."""
 
     def __init__(
-        self,
-        hidden_size: int,
-        intermediate_size: int,
-        activation: Activation = F.gelu,
-        *,
-        bias: bool = True,
+        self, hidden_size: int, intermediate_size: int, activation: Activation = F.gelu
     ) -> None:
         super().__init__()
-        self.up = nn.Linear(hidden_size, intermediate_size, bias=bias)
-        self.down = nn.Linear(intermediate_size, hidden_size, bias=bias)
+        self.up = nn.Linear(hidden_size, intermediate_size)
+        self.down = nn.Linear(intermediate_size, hidden_size)
         self.activation = activation
 
     def forward(self, hidden_states: Tensor) -> Tensor:
@@ -42,40 +30,28 @@ class FeedForward(nn.Module):
 
 
 class GatedFeedForward(nn.Module):
-    """One linear map, activated, gates another (Shazeer 2020): SwiGLU with SiLU, as in Llama.
+    """SwiGLU, as in Llama: one linear map, activated, gates another (Shazeer 2020).
 
-    No biases. Two matrix products are as fast as one for both, or faster on a CPU.
-
-    Args:
-        hidden_size, intermediate_size: as for `FeedForward`.
-        activation: of the gate.
+    Two matrix products are as fast as one for both, or faster on a CPU.
     """
 
-    def __init__(
-        self, hidden_size: int, intermediate_size: int, activation: Activation = F.silu
-    ) -> None:
+    def __init__(self, hidden_size: int, intermediate_size: int) -> None:
         super().__init__()
         self.gate = nn.Linear(hidden_size, intermediate_size, bias=False)
         self.up = nn.Linear(hidden_size, intermediate_size, bias=False)
         self.down = nn.Linear(intermediate_size, hidden_size, bias=False)
-        self.activation = activation
 
     def forward(self, hidden_states: Tensor) -> Tensor:
         """(B, T, D) -> (B, T, D)."""
-        return self.down(self.activation(self.gate(hidden_states)) * self.up(hidden_states))
+        return self.down(F.silu(self.gate(hidden_states)) * self.up(hidden_states))
 
 
 class TransformerLayer(nn.Module):
     """Self-attention, cross-attention where there is one, and a feed-forward layer.
 
     Post-LN, the original: x = norm(x + f(x)). Pre-LN: x = x + f(norm(x)), which trains without
-    warm-up (Xiong et al. 2020).
-
-    Args:
-        attention, feed_forward, cross_attention: the sublayers.
-        norm: makes a normalisation for (…, D), called once per sublayer.
-        norm_first: pre-LN instead of post-LN.
-        dropout: probability on the output of each sublayer in training.
+    warm-up (Xiong et al. 2020). `norm` is called once per sublayer; `dropout` acts on the output
+    of each sublayer in training.
     """
 
     def __init__(
@@ -110,11 +86,9 @@ class TransformerLayer(nn.Module):
         memory: tuple[Tensor, Tensor] | None = None,
         memory_mask: Tensor | None = None,
     ) -> Tensor:
-        """(B, T, D) -> (B, T, D).
+        """(B, T, D) -> (B, T, D); all but `memory` as for `SelfAttention`.
 
         Args:
-            hidden_states: (B, T, D).
-            mask, is_causal, rotation, cache: as for `SelfAttention`.
             memory: keys and values from `cross_attention.project_memory`.
             memory_mask: broadcast to (B, H, T, S), True where the memory is a token.
         """
@@ -130,18 +104,6 @@ class TransformerLayer(nn.Module):
             norm = self.cross_attention_norm
             hidden_states = self._sublayer(hidden_states, attend_memory, norm)
         return self._sublayer(hidden_states, self.feed_forward, self.feed_forward_norm)
-
-    def attention_weights(
-        self,
-        hidden_states: Tensor,
-        mask: Tensor | None = None,
-        rotation: Rotation | None = None,
-    ) -> Tensor:
-        """(B, H, T, T) weights of the self-attention on (B, T, D), for looking at."""
-        if self.norm_first:
-            hidden_states = self.attention_norm(hidden_states)
-        query, key, _ = self.attention.project(hidden_states, rotation)  # (B, H or K, T, d)
-        return attention_weights(query, key, mask, self.attention.scale)
 
     def _sublayer(self, states: Tensor, sublayer: Activation, norm: nn.Module) -> Tensor:
         if self.norm_first:

@@ -31,11 +31,8 @@ def padded_causal_mask(is_token: Tensor, num_queries: int) -> Tensor:
     """(B, 1, T, S) mask: causal, and no key that is padding.
 
     A padding query would see nothing, and a softmax over nothing is NaN: therefore every query may
-    see its own position. No real token ever looks at the outputs of padding.
-
-    Args:
-        is_token: (B, S), False or 0 at padding.
-        num_queries: T, the last positions of the S.
+    see its own position. No real token ever looks at the outputs of padding. `is_token` (B, S) is 0
+    at padding; the T queries are the last positions of the S.
     """
     num_keys = is_token.shape[1]
     causal = causal_mask(num_queries, num_keys, is_token.device)  # (T, S)

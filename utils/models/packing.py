@@ -14,9 +14,6 @@ class PackedLinear(nn.Module):
     """A linear layer in the blocked layout of oneDNN, as `torch.compile` freezes them on a CPU.
 
     It cannot be trained, saved or moved: keep the layer that it was made from.
-
-    Args:
-        linear: float32 or bfloat16, on the CPU.
     """
 
     def __init__(self, linear: nn.Linear) -> None:
@@ -33,8 +30,7 @@ class PackedLinear(nn.Module):
 def pack_linears(model: nn.Module) -> nn.Module:
     """`model` with every linear layer packed, in place; embeddings stay, also where they are tied.
 
-    Raises:
-        ValueError: the model is not on the CPU, or this PyTorch has no oneDNN.
+    Raises ValueError if the model is not on the CPU, or this PyTorch has no oneDNN.
     """
     if any(parameter.device.type != "cpu" for parameter in model.parameters()):
         raise ValueError("Packed layers run on the CPU: move the model there first.")

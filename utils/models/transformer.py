@@ -51,13 +51,9 @@ class Transformer(EncoderDecoder):
     """Reads a source on both sides of each token, writes a target from left to right.
 
     One matrix embeds source and target and makes the logits (section 3.4).
-
-    Raises:
-        ValueError: an unknown kind of positions or activation, or heads that do not divide D.
     """
 
     def __init__(self, config: TransformerConfig) -> None:
-        _check_choices(config)
         super().__init__(
             [_layer(config, is_decoder=True) for _ in range(config.num_decoder_layers)],
             vocab_size=config.vocab_size,
@@ -120,11 +116,7 @@ class Transformer(EncoderDecoder):
     def from_library(
         cls, model: transformers.BartModel | transformers.BartForConditionalGeneration
     ) -> Self:
-        """Configuration and weights of a library BART, for use (eval mode).
-
-        Raises:
-            ValueError: an option that is not built here, such as another activation.
-        """
+        """The same model as a library BART, in eval mode; ValueError if we cannot."""
         transformer = cls(_config(model.config))
         modules = _library_modules(transformer.config)
         sources = sources_by_module(transformer, modules)
@@ -167,15 +159,6 @@ def _layer(config: TransformerConfig, *, is_decoder: bool = False) -> Transforme
 
 def _last_norm(config: TransformerConfig) -> nn.Module:
     return nn.LayerNorm(config.hidden_size) if config.norm_first else nn.Identity()
-
-
-def _check_choices(config: TransformerConfig) -> None:
-    for name, choices in {"positions": POSITIONS, "activation": ACTIVATIONS}.items():
-        choice = getattr(config, name)
-        if choice not in choices:
-            known = " or ".join(repr(known) for known in choices)
-            verb = "are" if name.endswith("s") else "is"
-            raise ValueError(f"There {verb} no {choice!r} {name}: choose {known}.")
 
 
 def _init_weights(model: Transformer, config: TransformerConfig) -> None:

@@ -23,15 +23,11 @@ def require(config: Any, options: Mapping[str, object]) -> None:
 def copy_weights(
     model: nn.Module, weights: Mapping[str, Tensor], sources: Mapping[str, Sequence[str]]
 ) -> None:
-    """Fill the parameters of `model`, in place.
+    """Fill the parameters of `model` from the library's `weights`, in place.
 
-    Args:
-        model: its tied parameters count once, under their first name.
-        weights: of the library, by name, each of the shape that `model` wants.
-        sources: names of weights by name of parameter; several are concatenated along dim 0.
-
-    Raises:
-        ValueError: a parameter or weight is not used exactly once, or has another shape.
+    `sources` has the names of weights by name of parameter; several are concatenated along dim 0.
+    Tied parameters count once, under their first name. Raises ValueError if a parameter or weight
+    is not used exactly once, or has another shape.
     """
     parameters = dict(model.named_parameters())
     _check_used_once("parameters", parameters, sources)
@@ -60,12 +56,7 @@ def _check_used_once(kind: str, there: Iterable[str], used: Iterable[str]) -> No
 def sources_by_module(
     model: nn.Module, modules: Mapping[str, Sequence[str]]
 ) -> dict[str, list[str]]:
-    """The table that `copy_weights` takes, from a shorter one.
-
-    Args:
-        model: every parameter belongs to a module in the table.
-        modules: names of the library's modules by name of ours; weights and biases correspond.
-    """
+    """The table that `copy_weights` takes, from the library's modules by name of ours."""
     sources = {}
     for name, _ in model.named_parameters():
         module, _, kind = name.rpartition(".")
