@@ -71,28 +71,12 @@ def test_scores_of_rotated_features_depend_on_the_distance_only():
     assert (scores[0] - scores[0, 0]).abs().max() > 0.1
 
 
-@pytest.mark.parametrize("is_bidirectional", [True, False])
 @pytest.mark.parametrize(("num_buckets", "max_distance"), [(32, 128), (8, 20)])
-def test_buckets_equal_t5s(is_bidirectional, num_buckets, max_distance):
+def test_buckets_equal_t5s(num_buckets, max_distance):
     """Seen through biases that are the numbers of their buckets."""
-    bias = RelativeBias(1, num_buckets, max_distance, is_bidirectional=is_bidirectional)
+    bias = RelativeBias(1, num_buckets, max_distance)
     with torch.no_grad():
         bias.bias.weight[:, 0] = torch.arange(num_buckets)
     offsets = torch.arange(300)[None, :] - torch.arange(300)[:, None]
-    expected = T5Attention._relative_position_bucket(
-        offsets, is_bidirectional, num_buckets, max_distance
-    )
-    assert torch.equal(bias(300, 300)[0, 0].long(), expected)
-
-
-def test_biases_of_a_step_are_the_last_rows():
-    torch.manual_seed(0)
-    bias = RelativeBias(3, 8, 20, is_bidirectional=False)
-    assert torch.equal(bias(2, 9), bias(9, 9)[:, :, -2:])
-
-
-def test_pairs_need_an_even_number_of_features():
-    with pytest.raises(ValueError, match="hidden_size 7 is odd"):
-        sinusoidal_positions(4, 7)
-    with pytest.raises(ValueError, match="head_dim 7 is odd"):
-        RotaryPositions(7, 4)
+    expected = T5Attention._relative_position_bucket(offsets, True, num_buckets, max_distance)
+    assert torch.equal(bias(300)[0, 0].long(), expected)

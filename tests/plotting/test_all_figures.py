@@ -10,12 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from utils.models.families import load_families
 from utils.plotting import (
     plot_attention_grid,
     plot_attention_heads,
     plot_attention_lines,
-    plot_attention_patterns,
     plot_bars,
     plot_class_balance,
     plot_class_probabilities,
@@ -23,16 +21,13 @@ from utils.plotting import (
     plot_confusion_matrix,
     plot_curves,
     plot_embedding_panels,
-    plot_family_tree,
     plot_flow,
     plot_grouped_bars,
     plot_heatmap,
     plot_histogram,
     plot_lengths,
-    plot_model_sizes,
     plot_next_words,
     plot_padding,
-    plot_positions,
     plot_probability_tree,
     plot_query_and_keys,
     plot_reliability,
@@ -257,20 +252,6 @@ FIGURES = {
         xlabel="accuracy (share correct)",
         references={"majority class": 0.352, "fine-tuned": 0.9225},
     ),
-    "family tree": lambda: plot_family_tree(load_families(), LONG_TITLE),
-    "model sizes": lambda: plot_model_sizes(load_families(), "Sizes"),
-    "patterns": lambda: plot_attention_patterns(
-        {
-            "full": np.ones((16, 16)),
-            "causal": np.tril(np.ones((16, 16))),
-            "encoder-decoder attention of the last layer": np.ones((10, 16)),
-            "fourth": np.eye(64),
-            "fifth": np.eye(8),
-        },
-        "Patterns",
-    ),
-    "one pattern": lambda: plot_attention_patterns({"full": np.ones((4, 4))}, "One pattern"),
-    "positions": lambda: plot_positions(rng.normal(size=(20, 64)), "Positions"),
     "flow": lambda: plot_flow(
         [("Source text", "English"), ("Encoder", "N layers"), "Target text", "Decoder", "Logits"],
         [

@@ -15,8 +15,6 @@ def sinusoidal_positions(num_positions: int, hidden_size: int) -> Tensor:
     Columns 2i and 2i+1 turn with the angle p / 10000^(2i/d) at position p (Vaswani et al. 2017,
     section 3.5).
     """
-    if hidden_size % 2:
-        raise ValueError(f"Sines and cosines come in pairs: hidden_size {hidden_size} is odd.")
     angles = _angles(torch.arange(num_positions), hidden_size, theta=10_000.0)  # (P, D/2)
     return torch.stack((angles.sin(), angles.cos()), dim=-1).flatten(1)  # (P, D)
 
@@ -40,16 +38,11 @@ class RotaryPositions(nn.Module):
     Feature i is paired with i + d/2, as in Llama and GPT-NeoX (Su et al. 2021, RoFormer, section
     3.4.2, pairs neighbours instead: the same model up to a permutation of features).
 
-    Args:
-        head_dim: d, features of a head, even.
-        num_positions: length of the table of angles.
-        theta: base of the wavelengths.
+    `theta` is the base of the wavelengths.
     """
 
     def __init__(self, head_dim: int, num_positions: int, theta: float = 10_000.0) -> None:
         super().__init__()
-        if head_dim % 2:
-            raise ValueError(f"Rotations take pairs of features: head_dim {head_dim} is odd.")
         angles = _angles(torch.arange(num_positions), head_dim, theta)  # (P, d/2)
         cos, sin = angles.cos(), angles.sin()
         self.register_buffer("cos", torch.cat((cos, cos), dim=-1), persistent=False)  # (P, d)
@@ -72,44 +65,30 @@ class RelativeBias(nn.Module):
 
     Near distances have a bucket each; farther ones share buckets that widen logarithmically.
 
-    Args:
-        num_heads: H.
-        num_buckets: how many numbers a head learns.
-        max_distance: beyond it all distances share the last bucket.
-        is_bidirectional: half of the buckets are for keys after the query (encoders); otherwise
-            those count as distance 0 and are left to the causal mask (decoders).
+    Half of the buckets are for keys after the query, as in an encoder; beyond `max_distance` all
+    distances share the last bucket of their side.
     """
 
-    def __init__(
-        self, num_heads: int, num_buckets: int, max_distance: int, *, is_bidirectional: bool
-    ) -> None:
+    def __init__(self, num_heads: int, num_buckets: int, max_distance: int) -> None:
         super().__init__()
         self.bias = nn.Embedding(num_buckets, num_heads)
         self.max_distance = max_distance
-        self.is_bidirectional = is_bidirectional
 
-    def forward(self, num_queries: int, num_keys: int) -> Tensor:
-        """(1, H, T, S) biases, the T queries being the last positions of the S keys."""
-        device = self.bias.weight.device
-        keys = torch.arange(num_keys, device=device)
-        queries = keys[num_keys - num_queries :]
-        buckets = self._buckets(keys[None, :] - queries[:, None])  # (T, S)
-        return self.bias(buckets).permute(2, 0, 1).unsqueeze(0)  # (1, H, T, S)
+    def forward(self, num_tokens: int) -> Tensor:
+        """(1, H, T, T) biases."""
+        positions = torch.arange(num_tokens, device=self.bias.weight.device)
+        buckets = self._buckets(positions - positions[:, None])  # (T, T)
+        return self.bias(buckets).permute(2, 0, 1).unsqueeze(0)  # (1, H, T, T)
 
     def _buckets(self, offsets: Tensor) -> Tensor:
         """Bucket of each key position minus query position."""
-        num_buckets = self.bias.num_embeddings
-        if not self.is_bidirectional:
-            return self._by_distance((-offsets).clamp(min=0), num_buckets)
-        half = num_buckets // 2
-        return half * (offsets > 0) + self._by_distance(offsets.abs(), half)
-
-    def _by_distance(self, distances: Tensor, num_buckets: int) -> Tensor:
-        exact = num_buckets // 2
+        half = self.bias.num_embeddings // 2
+        exact = half // 2
+        distances = offsets.abs()
         growth = math.log(self.max_distance / exact)
-        far = torch.log(distances.clamp(min=1) / exact) / growth * (num_buckets - exact)
-        far = (exact + far.long()).clamp(max=num_buckets - 1)
-        return torch.where(distances < exact, distances, far)
+        far = torch.log(distances.clamp(min=1) / exact) / growth * (half - exact)
+        far = (exact + far.long()).clamp(max=half - 1)
+        return half * (offsets > 0) + torch.where(distances < exact, distances, far)
 
 
 def _angles(positions: Tensor, dim: int, theta: float) -> Tensor:

@@ -25,13 +25,10 @@ from utils.plotting.curves import plot_curves
 from utils.plotting.datasets import plot_class_balance, plot_lengths
 from utils.plotting.diagrams import plot_flow
 from utils.plotting.embeddings import plot_embedding_panels
-from utils.plotting.family_tree import plot_family_tree
 from utils.plotting.grouped_bars import plot_grouped_bars
 from utils.plotting.heatmaps import plot_heatmap
 from utils.plotting.histograms import plot_histogram
 from utils.plotting.legends import legend_below
-from utils.plotting.matrices import plot_attention_patterns, plot_positions
-from utils.plotting.model_sizes import plot_model_sizes
 from utils.plotting.next_tokens import plot_next_words, plot_token_distribution
 from utils.plotting.probability_tree import plot_probability_tree
 from utils.plotting.scatter import plot_scatter
