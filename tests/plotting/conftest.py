@@ -10,15 +10,15 @@ from matplotlib.figure import Figure
 from utils.plotting import set_style
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(scope="package", autouse=True)
 def style() -> Iterator[None]:
-    """The style of the collection, undone after the test."""
+    """The style of the collection, undone after the last test."""
     with mpl.rc_context():
         set_style()
         yield
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def draw() -> Callable[[Figure], RendererAgg]:
     """Draw a figure as a png would show it; the renderer can measure its texts."""
 

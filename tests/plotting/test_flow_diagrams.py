@@ -1,5 +1,6 @@
 """Flow diagrams: boxes hold their texts and stand apart, arrows join the boxes they name."""
 
+from collections.abc import Callable
 from itertools import combinations, pairwise
 
 import numpy as np
@@ -37,7 +38,7 @@ SKIPS = [("x", "Add 1", "skip"), ("Add 1", "Add 2", "skip")]
 DIAGRAMS = {
     "chain": (CHAIN, None),
     "long chain": ([(f"step {i} of a chain", "with many words " * 3) for i in range(9)], None),
-    "fan": (["body", "head A", "head B", "head C"], [("body", f"head {x}", x) for x in "ABC"]),
+    "fan": (["body", "head A", "head B", "head C"], [("body", f"head {x}") for x in "ABC"]),
     "merge": (["Q", "K", "V", "attention"], [(x, "attention", "project") for x in "QKV"]),
     "encoder-decoder": (ENCODER_DECODER_BOXES, ENCODER_DECODER),
     "skips": (["x", *LAYER], [*pairwise(["x", *LAYER]), *SKIPS]),
@@ -58,13 +59,14 @@ def random_diagram(seed: int) -> tuple[list[str], list[tuple[str, str]]]:
     return names, [link for link in links if link[::-1] not in loops] + loops
 
 
-@pytest.fixture(params=[*DIAGRAMS, *range(25)])
-def diagram(request: pytest.FixtureRequest) -> tuple[Figure, list]:
-    """A figure and its (from, to) links."""
+@pytest.fixture(scope="module", params=[*DIAGRAMS, *range(10)])
+def diagram(request: pytest.FixtureRequest, draw: Callable) -> tuple[Figure, list, list]:
+    """A figure, drawn once, with its boxes and its arrows."""
     boxes, arrows = DIAGRAMS.get(request.param) or random_diagram(request.param)
     names = [box if isinstance(box, str) else box[0] for box in boxes]
-    links = list(pairwise(names)) if arrows is None else [arrow[:2] for arrow in arrows]
-    return plot_flow(boxes, arrows, "Diagram"), links
+    fig = plot_flow(boxes, arrows, "Diagram")
+    draw(fig)
+    return fig, boxes, list(pairwise(names)) if arrows is None else arrows
 
 
 def boxes_of(fig: Figure) -> dict[str, Bbox]:
@@ -91,60 +93,39 @@ def distance(point: np.ndarray, box: Bbox) -> float:
     return float(np.hypot(*outside))
 
 
-def test_boxes_do_not_overlap(diagram):
-    fig, _ = diagram
-    assert [
-        (a, b)
-        for (a, one), (b, two) in combinations(boxes_of(fig).items(), 2)
-        if one.padded(0.05).overlaps(two)
-    ] == []
-
-
-def test_each_arrow_joins_the_boxes_it_names(diagram):
-    fig, links = diagram
+def test_each_arrow_joins_the_boxes_it_names_and_runs_through_none(diagram):
+    fig, _, links = diagram
     boxes, arrows = boxes_of(fig), arrows_of(fig)
-    assert set(arrows) == {f"{source} -> {target}" for source, target in links}
-    for source, target in links:
+    apart = [one.padded(0.05).overlaps(two) for one, two in combinations(boxes.values(), 2)]
+    assert not any(apart)
+    assert set(arrows) == {f"{source} -> {target}" for source, target, *_ in links}
+    inner = [box.padded(-0.01) for box in boxes.values()]
+    for source, target, *_ in links:
         points = arrows[f"{source} -> {target}"]
         assert distance(points[0], boxes[source]) < 0.01
         assert distance(points[-1], boxes[target]) < 0.05  # the head covers the rest
-
-
-def test_no_arrow_runs_through_a_box(diagram):
-    fig, _ = diagram
-    inner = [box.padded(-0.01) for box in boxes_of(fig).values()]
-    for points in arrows_of(fig).values():
         assert not any(box.contains(*point) for box in inner for point in points)
 
 
-@pytest.mark.parametrize("name", DIAGRAMS)
-def test_texts_stay_in_their_box_and_labels_out_of_all(name, draw):
-    boxes, arrows = DIAGRAMS[name]
-    fig = plot_flow(boxes, arrows, "Diagram")
-    renderer = draw(fig)
-    patches = [patch for patch in fig.axes[0].patches if isinstance(patch, FancyBboxPatch)]
+def test_texts_stay_in_their_box_labels_out_of_all_and_all_on_the_page(diagram):
+    fig, boxes, links = diagram
+    renderer, (ax,) = fig.canvas.get_renderer(), fig.axes
+    patches = [patch for patch in ax.patches if isinstance(patch, FancyBboxPatch)]
     frames = [patch.get_window_extent(renderer) for patch in patches]
-    texts = [text for text in fig.axes[0].texts if text.get_text()]
+    texts = [text for text in ax.texts if text.get_text()]
     places = [text.get_window_extent(renderer) for text in texts]
     assert not any(one.overlaps(two) for one, two in combinations(places, 2))
     held = [[holds(frame, place) for frame in frames].count(True) for place in places]
     touched = [[frame.overlaps(place) for frame in frames].count(True) for place in places]
     assert held == touched
     assert sum(held) == len(boxes) + sum(not isinstance(box, str) for box in boxes)
-    assert held.count(0) == sum(len(arrow) == 3 for arrow in arrows or [])
+    assert held.count(0) == sum(len(arrow) == 3 for arrow in links)
+    needed = fig.get_tightbbox(renderer, bbox_extra_artists=[*ax.texts, *ax.patches])
+    assert holds(fig.bbox_inches, needed)
 
 
 def holds(frame: Bbox, place: Bbox) -> bool:
     return all(frame.contains(x, y) for x, y in place.corners())
-
-
-@pytest.mark.parametrize("name", DIAGRAMS)
-def test_diagram_stays_on_the_page(name, draw):
-    fig = plot_flow(*DIAGRAMS[name], "Diagram")
-    needed = fig.get_tightbbox(
-        draw(fig), bbox_extra_artists=[*fig.axes[0].texts, *fig.axes[0].patches]
-    )
-    assert holds(fig.bbox_inches, needed)
 
 
 def test_a_chain_is_drawn_in_reading_order_on_one_line():
@@ -182,19 +163,13 @@ def test_kinds_have_their_colour_and_a_legend():
     assert len({edges[name] for name in ("Datasets", "Tokenizers", "Transformers")}) == 3
 
 
-def test_without_kinds_there_is_no_legend():
-    assert plot_flow(CHAIN, title="Chain").axes[0].get_legend() is None
-
-
 @pytest.mark.parametrize(
     ("boxes", "options", "message"),
     [
-        ([], {}, "boxes is empty"),
-        (["a", ("a", "again")], {}, "names 'a' twice"),
-        (["a"], {"arrows": [("a", "b")]}, "arrows names 'b'"),
-        (["a"], {"arrows": [("a", "a")]}, "to itself"),
-        (["a"], {"kinds": {"b": "frozen"}}, "kinds names 'b'"),
-        (["a" * 120, "b"], {}, "does not fit|neither direction"),
+        (["a", ("a", "again")], {}, "one name twice"),
+        (["a"], {"arrows": [("a", "b")]}, r"name \['b'\]"),
+        (["a"], {"kinds": {"b": "frozen"}}, r"name \['b'\]"),
+        (["a" * 120, "b"], {}, "neither direction"),
     ],
 )
 def test_refuses(boxes, options, message):

@@ -10,29 +10,19 @@ import pytest
 from utils.plotting import PALETTE, set_style
 from utils.plotting.style import sequential_colormap
 
-IN_IPYTHON = """
-from IPython.core.interactiveshell import InteractiveShell
-shell = InteractiveShell.instance()
-from utils.plotting import plot_bars, set_style
-set_style()
-set_style()
-bundle, _ = shell.display_formatter.format(plot_bars({"a": 1}, title="t", xlabel="x"))
-print(sorted(bundle), bundle["image/png"][:5])
-"""
-OUTSIDE = """
+PROGRAM = """
 import sys
 from utils.plotting import plot_bars, set_style
 set_style()
 plot_bars({"a": 1}, title="t", xlabel="x")
 print(sorted({"IPython", "matplotlib.pyplot", "sklearn", "pandas", "torch"} & set(sys.modules)))
+from IPython.core.interactiveshell import InteractiveShell
+shell = InteractiveShell.instance()
+set_style()
+set_style()
+bundle, _ = shell.display_formatter.format(plot_bars({"a": 1}, title="t", xlabel="x"))
+print(sorted(bundle), bundle["image/png"][:5])
 """
-
-
-def run_python(code: str) -> str:
-    command = [sys.executable, "-W", "error", "-c", code]
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=env)
-    return done.stdout.strip()
 
 
 def test_set_style_is_idempotent():
@@ -44,13 +34,13 @@ def test_set_style_is_idempotent():
     assert tuple(mpl.rcParams["axes.prop_cycle"].by_key()["color"]) == PALETTE
 
 
-def test_jupyter_gets_a_png():
-    # base64 of a png begins with iVBOR
-    assert run_python(IN_IPYTHON) == "['image/png', 'text/plain'] iVBOR"
-
-
-def test_outside_jupyter_nothing_heavy_is_loaded():
-    assert run_python(OUTSIDE) == "[]"
+def test_outside_jupyter_nothing_heavy_is_loaded_and_jupyter_gets_a_png():
+    command = [sys.executable, "-W", "error", "-c", PROGRAM]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=env)
+    outside, inside = done.stdout.splitlines()
+    assert outside == "[]"
+    assert inside == "['image/png', 'text/plain'] iVBOR"  # base64 of a png
 
 
 @pytest.mark.parametrize("color", PALETTE)

@@ -29,7 +29,7 @@ from utils.plotting.grouped_bars import plot_grouped_bars
 from utils.plotting.heatmaps import plot_heatmap
 from utils.plotting.histograms import plot_histogram
 from utils.plotting.legends import legend_below
-from utils.plotting.next_tokens import plot_next_words, plot_token_distribution
+from utils.plotting.next_tokens import plot_next_words
 from utils.plotting.probability_tree import plot_probability_tree
 from utils.plotting.scatter import plot_scatter
 from utils.plotting.style import DARK_GREY, GREY, INK, PALETTE, lighten, new_figure, set_style

@@ -6,6 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from utils.plotting.style import INK, PALETTE, new_figure
+from utils.plotting.text import drawable
 from utils.plotting.validation import finite
 
 
@@ -15,47 +16,27 @@ def plot_bars(
     title: str,
     xlabel: str,
     references: Mapping[str, float] | None = None,
-    reference_label: str = "book",
 ) -> Figure:
     """Horizontal bars in the order given, first on top, each with its number.
 
     Args:
-        values: system -> measured number.
-        title: of the figure.
-        xlabel: quantity and unit.
-        references: system -> number to compare with, drawn as a diamond; systems may lack one.
-        reference_label: what the diamonds are.
-
-    Raises:
-        ValueError: no value, NaN, or a reference for a system that has no bar.
+        references: system -> the book's number, drawn as a diamond; systems may lack one.
     """
-    numbers = finite("values", list(values.values()))
-    marks = checked_references(references or {}, values)
-    note = f" (diamond: {reference_label})" if marks else ""
-    fig = new_figure(title, height=1.0 + 0.36 * len(values))
-    ax = fig.add_subplot(xlabel=xlabel + note)
-    ax.barh(list(values), numbers, height=0.7, color=PALETTE[0])
-    places = [list(values).index(name) for name in marks]
-    ax.plot(list(marks.values()), places, "D", color=PALETTE[1], mec=INK, markersize=7)
-    for place, (name, number) in enumerate(zip(values, numbers, strict=True)):
-        text = short_number(number)
-        if name in marks:
-            text += f" ({reference_label} {short_number(marks[name])})"
-        label_right_of(ax, max(number, marks.get(name, number), 0), place, text)
-    ax.invert_yaxis()
-    return fig
-
-
-def checked_references(
-    references: Mapping[str, float], values: Mapping[str, float]
-) -> dict[str, float]:
-    """`references` if each is a number that belongs to a bar, or ValueError."""
-    unknown = [name for name in references if name not in values]
-    if unknown:
-        raise ValueError(f"references names {unknown[0]!r}, but the bars are {list(values)}.")
+    numbers, references = finite("values", list(values.values())), references or {}
     if references:
         finite("references", list(references.values()))
-    return dict(references)
+    fig = new_figure(title, height=1.0 + 0.36 * len(values))
+    ax = fig.add_subplot(xlabel=xlabel + " (diamond: book)" * bool(references))
+    ax.barh(range(len(values)), numbers, height=0.7, color=PALETTE[0])
+    ax.set_yticks(range(len(values)), [drawable(name) for name in values], parse_math=False)
+    places = [list(values).index(name) for name in references]
+    ax.plot(list(references.values()), places, "D", color=PALETTE[1], mec=INK, markersize=7)
+    for place, (name, number) in enumerate(zip(values, numbers, strict=True)):
+        book = f" (book {short_number(references[name])})" if name in references else ""
+        right = max(number, references.get(name, number), 0)
+        label_right_of(ax, right, place, short_number(number) + book)
+    ax.invert_yaxis()
+    return fig
 
 
 def short_number(value: float) -> str:

@@ -1,40 +1,73 @@
-"""Flow diagrams: boxes with two lines of text, joined by arrows."""
+"""Flow diagrams: boxes with two lines of text, joined by arrows.
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+Lengths are in inches, font sizes in points. A place in the diagram is (u, v): u along the flow and
+v across it, from the corner where the flow begins.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import cycle, pairwise
+from math import ceil, floor
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Patch
+from matplotlib.patches import FancyArrowPatch, Patch
 from matplotlib.path import Path
 
-from utils.plotting.geometry import (
-    DETAIL_SIZE,
-    GAP,
-    LABEL_SIZE,
-    LOOP_LANE,
-    MARGIN,
-    NAME_SIZE,
-    Geometry,
-    Point,
-    detail_height,
-    fit_to_page,
-    name_height,
-)
-from utils.plotting.layout import Link, layered_layout
-from utils.plotting.style import GREY, INK, PAGE_WIDTH, PALETTE, TITLE_SIZE, lighten, wrap_title
-from utils.plotting.text import LINE_HEIGHT, drawable
-from utils.plotting.validation import not_empty
+from utils.plotting import canvas
+from utils.plotting.layout import Layout, Link, layered_layout
+from utils.plotting.style import GREY, INK, PAGE_WIDTH, PALETTE, lighten
+from utils.plotting.text import drawable, wrap_to_width
 
-PLAIN = {"facecolor": "#F4F4F4", "edgecolor": GREY, "linestyle": "-", "linewidth": 1.2}
-LEGEND_HEIGHT = 0.35  # inches
+NAME_SIZE, DETAIL_SIZE, LABEL_SIZE = 9.0, 8.0, 8.0  # of a box, its second line, an arrow
+PADDING = 0.11  # between a text and the edge of its box
+MAX_BOX_WIDTH = 2.2
+GAP = 0.38  # between layers: room for an arrow
+LANE_GAP = 0.25
+PASSING_LANE = 0.2  # width of a lane that only arrows use
+LOOP_LANE = 0.36  # distance of an arrow that leads back from what it passes
+LABEL_GAP = 0.05  # between an arrow and its label
+PLAIN = {"fc": "#F4F4F4", "ec": GREY, "lw": 1.2}
 LINE_STYLES = ("-", "--", ":", "-.")  # a second cue beside the colour of a kind
-LABEL_GAP = 0.05  # inches between an arrow and its label
-ROUNDING = 0.06  # inches, corners of a box
 
+Point = canvas.Point
 Box = str | tuple[str, str]
 Arrow = tuple[str, str] | tuple[str, str, str]
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """A diagram that flows to the right or, if `downward`, down the page."""
+
+    layout: Layout
+    downward: bool
+    texts: dict[str, tuple[str, str]]  # box -> name and second line, broken into lines
+    box_size: Point  # width, height
+    layers: np.ndarray  # u of the centre of each layer
+    lanes: np.ndarray  # v of the centre of each lane
+    breadth: float  # of all lanes; the loops run beyond
+    loop_lane: float  # breadth of a loop with its label
+
+    @property
+    def half(self) -> Point:
+        """Half a box along and across the flow."""
+        return self.on_page((self.box_size[0] / 2, self.box_size[1] / 2))
+
+    @property
+    def page_size(self) -> Point:
+        """Width and height of the diagram with its loops."""
+        length = float(self.layers[-1]) + self.half[0]
+        return self.on_page((length, self.breadth + self.loop_lane * len(self.layout.loops)))
+
+    def centre(self, box: str) -> Point:
+        """(u, v) of the centre of `box`."""
+        v = np.interp(self.layout.lane[box], np.arange(len(self.lanes)), self.lanes)
+        return float(self.layers[self.layout.layer[box]]), float(v)
+
+    def on_page(self, place: Point) -> Point:
+        """(x, y) of (u, v)."""
+        return place[::-1] if self.downward else place
 
 
 def plot_flow(
@@ -52,136 +85,128 @@ def plot_flow(
     Args:
         boxes: in reading order, each a unique name or (name, second line).
         arrows: (from, to) or (from, to, label) by name; without them, a chain of all boxes.
-        title: of the figure.
         kinds: box name -> its kind, for instance "frozen" or "trained"; each kind gets a colour, a
             line style and an entry in the legend.
 
     Raises:
-        ValueError: no box, a name twice, an arrow or kind that names no box or joins a box to
-            itself, or more than fits a page.
+        ValueError: a name twice, an arrow or kind that names no box, or more than fits a page.
 
     Example:
         >>> plot_flow(["body", "head A", "head B"], [("body", "head A"), ("body", "head B")])
     """
     kinds = kinds or {}
-    details = named_boxes(boxes)
-    labels = labelled_links(pairwise(details) if arrows is None else arrows, details)
-    check_names("kinds", kinds, details)
+    details = dict((box, "") if isinstance(box, str) else box for box in boxes)
+    if len(details) < len(boxes):
+        raise ValueError(f"boxes has one name twice: {boxes}. Give each box a name of its own.")
+    arrows = list(pairwise(details)) if arrows is None else arrows
+    labels = {(start, end): drawable("".join(label)) for start, end, *label in arrows}
+    unknown = {*kinds, *(name for link in labels for name in link)} - details.keys()
+    if unknown:
+        raise ValueError(f"arrows or kinds name {sorted(unknown)}; the boxes are {list(details)}.")
     geometry = fit_to_page(details, layered_layout(list(details), list(labels)), labels)
-    fig, ax = canvas(title, geometry, legend=bool(kinds))
-    styles = kind_styles(kinds)
-    for name in details:
-        draw_box(ax, geometry, name, styles.get(kinds.get(name), PLAIN))
+    fig, ax = canvas.page(title, geometry.page_size, below=0.35 * bool(kinds))
+    looks = kind_looks(kinds.values())
+    for name, (text, detail) in geometry.texts.items():
+        x, y = geometry.on_page(geometry.centre(name))
+        canvas.box(ax, (x, y), geometry.box_size, name, **looks.get(kinds.get(name), PLAIN))
+        above, below = (
+            canvas.height(text, NAME_SIZE),
+            canvas.height(detail, DETAIL_SIZE),
+        )
+        canvas.text(ax, (x, y - below / 2), text, NAME_SIZE, weight="bold")
+        canvas.text(ax, (x, y + above / 2), detail, DETAIL_SIZE)
     for link, label in labels.items():
         draw_arrow(ax, geometry, link, label)
     if kinds:
-        draw_legend(ax, styles)
+        canvas.legend(ax, [Patch(label=kind, **look) for kind, look in looks.items()], len(looks))
     return fig
 
 
-def named_boxes(boxes: Sequence[Box]) -> dict[str, str]:
-    """Name -> second line (empty if there is none), or ValueError."""
-    not_empty("boxes", boxes)
-    pairs = [(box, "") if isinstance(box, str) else box for box in boxes]
-    names = [name for name, _ in pairs]
-    twice = [name for name in names if names.count(name) > 1]
-    if twice:
-        raise ValueError(f"boxes names {twice[0]!r} twice: give each box a name of its own.")
-    return dict(pairs)
-
-
-def labelled_links(arrows: Iterable[Arrow], names: Container[str]) -> dict[Link, str]:
-    """(from, to) -> label of the arrow (empty if it has none), or ValueError."""
-    labels = {}
-    for source, target, *label in arrows:
-        check_names("arrows", (source, target), names)
-        if source == target:
-            raise ValueError(f"arrows joins {source!r} to itself: an arrow needs two boxes.")
-        labels[source, target] = drawable(label[0]) if label else ""
-    return labels
-
-
-def check_names(what: str, used: Iterable[str], names: Container[str]) -> None:
-    """Raise ValueError for the first of `used` that is no box."""
-    for name in used:
-        if name not in names:
-            raise ValueError(f"{what} names {name!r}, which is not the name of a box.")
-
-
-def canvas(title: str, geometry: Geometry, legend: bool) -> tuple[Figure, Axes]:
-    """A figure of page width whose axes measure inches from the corner of the diagram."""
-    width, height = geometry.page_size
-    top = 1.5 * MARGIN + len(wrap_title(title).splitlines()) * TITLE_SIZE * LINE_HEIGHT / 72
-    bottom = MARGIN + (LEGEND_HEIGHT if legend else 0)
-    left = (PAGE_WIDTH - width) / 2
-    total = top + height + bottom
-    fig = Figure(figsize=(PAGE_WIDTH, total))
-    fig.suptitle(wrap_title(title), y=1 - MARGIN / 2 / total, va="top", parse_math=False)
-    ax = fig.add_axes((0, 0, 1, 1), xlim=(-left, width + left), ylim=(height + bottom, -top))
-    ax.set_axis_off()
-    return fig, ax
-
-
-def on_page(geometry: Geometry, place: Point) -> Point:
-    """(x, y) of a place (u, v) in the axes of `canvas`."""
-    return place[::-1] if geometry.downward else place
-
-
-def kind_styles(kinds: Mapping[str, str]) -> dict[str, dict]:
-    """Kind -> style of its boxes, in order of first use."""
-    unique = dict.fromkeys(kinds.values())
+def kind_looks(kinds: Iterable[str]) -> dict[str, dict]:
+    """Kind -> look of its boxes, in order of first use."""
     return {
-        kind: {
-            "facecolor": lighten(color, 0.25),
-            "edgecolor": color,
-            "linestyle": line,
-            "linewidth": 1.6,
-        }
-        for kind, color, line in zip(unique, cycle(PALETTE), cycle(LINE_STYLES))
+        kind: {"fc": lighten(color, 0.25), "ec": color, "ls": line, "lw": 1.6}
+        for kind, color, line in zip(dict.fromkeys(kinds), cycle(PALETTE), cycle(LINE_STYLES))
     }
 
 
-def draw_box(ax: Axes, geometry: Geometry, name: str, style: Mapping) -> None:
-    """The box called `name`; its patch carries the name as gid."""
-    (width, height), (x, y) = geometry.box_size, on_page(geometry, geometry.centre(name))
-    corner = (x - width / 2, y - height / 2)
-    shape = f"round,pad=0,rounding_size={ROUNDING}"
-    ax.add_patch(FancyBboxPatch(corner, width, height, boxstyle=shape, gid=name, **style))
-    title, detail = geometry.texts[name]
-    above, below = name_height(title), detail_height(detail)
-    text = {"ha": "center", "va": "center", "linespacing": 1.16, "parse_math": False}
-    ax.text(x, y - below / 2, title, size=NAME_SIZE, weight="bold", **text)
-    ax.text(x, y + above / 2, detail, size=DETAIL_SIZE, **text)
+def fit_to_page(details: Mapping[str, str], layout: Layout, labels: Mapping[Link, str]) -> Geometry:
+    """The diagram of `details` (name -> second line), to the right if it fits, else downward."""
+    short = [labels[link] for link in labels if not {link} & {*layout.passing, *layout.loops}]
+    for downward in (False, True) if not any(short) else (True,):  # no room for labels in the gaps
+        geometry = arrange(details, layout, labels, downward)
+        if geometry.page_size[0] <= PAGE_WIDTH - 2 * canvas.MARGIN:
+            return geometry
+    raise ValueError(
+        f"The diagram has {layout.num_layers} steps and up to {layout.num_lanes} boxes side by "
+        "side, which fits a page in neither direction: shorten its texts or draw fewer boxes."
+    )
+
+
+def arrange(
+    details: Mapping[str, str], layout: Layout, labels: Mapping[Link, str], downward: bool
+) -> Geometry:
+    """Break the texts so that the diagram fits the page if it can, and place everything."""
+    widths = {link: canvas.width(label, LABEL_SIZE) * downward for link, label in labels.items()}
+    loop_lane = LOOP_LANE + max((widths[loop] for loop in layout.loops), default=0)
+    count, between = layout.num_layers, GAP * (layout.num_layers - 1)
+    if downward:
+        count = layout.num_lanes
+        between = LANE_GAP * (count - 1) + loop_lane * len(layout.loops)
+    box_room = min(MAX_BOX_WIDTH, (PAGE_WIDTH - 2 * canvas.MARGIN - between) / count)
+    texts, box_size = wrap_texts(details, 72 * (box_room - 2 * PADDING))
+    along, across = box_size[::-1] if downward else box_size
+    layers = along / 2 + (along + GAP) * np.arange(layout.num_layers)
+    lanes, breadth = lane_places(layout, across, widths)
+    return Geometry(layout, downward, texts, box_size, layers, lanes, breadth, loop_lane)
+
+
+def lane_places(
+    layout: Layout, across: float, label_widths: Mapping[Link, float]
+) -> tuple[np.ndarray, float]:
+    """Centre of each lane, and the breadth of all; a lane that arrows only pass is narrow."""
+    breadths = np.full(layout.num_lanes, PASSING_LANE)
+    for link, lane in layout.passing.items():
+        breadths[lane] = max(breadths[lane], 2 * (label_widths[link] + PADDING))
+    for lane in layout.lane.values():
+        sides = [floor(lane), ceil(lane)]
+        breadths[sides] = np.maximum(breadths[sides], across)
+    ends = np.cumsum(breadths) + LANE_GAP * np.arange(layout.num_lanes)
+    return ends - breadths / 2, float(ends[-1])
+
+
+def wrap_texts(
+    details: Mapping[str, str], width: float
+) -> tuple[dict[str, tuple[str, str]], Point]:
+    """Names and second lines in lines of `width` points, and the smallest box that holds each."""
+    texts = {
+        name: (
+            wrap_to_width(drawable(name), width, NAME_SIZE, "bold"),
+            wrap_to_width(drawable(detail), width, DETAIL_SIZE),
+        )
+        for name, detail in details.items()
+    }
+    widths = [canvas.width(name, NAME_SIZE, "bold") for name, _ in texts.values()]
+    widths += [canvas.width(detail, DETAIL_SIZE) for _, detail in texts.values()]
+    heights = [
+        canvas.height(n, NAME_SIZE) + canvas.height(d, DETAIL_SIZE) for n, d in texts.values()
+    ]
+    return texts, (max(widths) + 2 * PADDING, max(heights) + 2 * PADDING)
 
 
 def draw_arrow(ax: Axes, geometry: Geometry, link: Link, label: str) -> None:
     """The arrow of `link`, its label beside its middle; the patch carries "from -> to" as gid."""
-    if link in geometry.layout.loops:
-        knots = stops = loop_route(geometry, link)
-        codes = None  # straight lines
-    else:
-        knots = onward_route(geometry, link)
-        stops = smooth(knots)
-        codes = [Path.MOVETO] + [Path.CURVE4] * (len(stops) - 1)
-    path = Path([on_page(geometry, stop) for stop in stops], codes)
+    is_loop = link in geometry.layout.loops
+    knots = loop_route(geometry, link) if is_loop else onward_route(geometry, link)
+    stops = knots if is_loop else smooth(knots)
+    codes = None if is_loop else [Path.MOVETO] + [Path.CURVE4] * (len(stops) - 1)
+    path = Path([geometry.on_page(stop) for stop in stops], codes)
     style = {"arrowstyle": "-|>", "mutation_scale": 11, "color": INK, "linewidth": 1.1}
     ax.add_patch(FancyArrowPatch(path=path, gid=" -> ".join(link), joinstyle="round", **style))
     if label:
-        draw_label(ax, on_page(geometry, middle(knots)), label_side(geometry, link), label)
-
-
-def draw_label(ax: Axes, place: Point, side: tuple[int, int], label: str) -> None:
-    """`label` at the given side of a place on the page."""
-    (x, y), (dx, dy) = place, side
-    ax.text(
-        x + LABEL_GAP * dx,
-        y + LABEL_GAP * dy,
-        label,
-        size=LABEL_SIZE,
-        ha={-1: "right", 0: "center", 1: "left"}[dx],
-        va={-1: "bottom", 0: "center", 1: "top"}[dy],
-        parse_math=False,
-    )
+        (x, y), (dx, dy) = geometry.on_page(middle(knots)), label_side(geometry, link)
+        ha, va = ("center", "left", "right")[dx], ("center", "top", "bottom")[dy]
+        canvas.text(ax, (x + LABEL_GAP * dx, y + LABEL_GAP * dy), label, LABEL_SIZE, ha=ha, va=va)
 
 
 def label_side(geometry: Geometry, link: Link) -> tuple[int, int]:
@@ -190,12 +215,11 @@ def label_side(geometry: Geometry, link: Link) -> tuple[int, int]:
     A bent arrow leaves two corners free; the label takes the one that no box borders.
     """
     layout = geometry.layout
-    bend = np.sign(layout.lane[link[1]] - layout.lane[link[0]])
-    if link in layout.loops:
-        return (1, 0) if geometry.downward else (0, 1)
-    if link in layout.passing or bend == 0:
-        return (1, 0) if geometry.downward else (0, -1)
-    return (-int(bend), 1) if geometry.downward else (1, -int(bend))
+    if not geometry.downward:
+        return (0, 1) if link in layout.loops else (0, -1)
+    bend = int(np.sign(layout.lane[link[1]] - layout.lane[link[0]]))
+    is_short = link not in layout.passing and link not in layout.loops
+    return (-bend, 1) if bend and is_short else (1, 0)
 
 
 def onward_route(geometry: Geometry, link: Link) -> list[Point]:
@@ -225,8 +249,7 @@ def loop_route(geometry: Geometry, link: Link) -> list[Point]:
     number = geometry.layout.loops.index(link)
     channel = geometry.breadth + geometry.loop_lane * number + LOOP_LANE / 2
     leaving = path_to_channel(geometry, link[0], channel, side=1)
-    entering = path_to_channel(geometry, link[1], channel, side=-1)
-    return leaving + entering[::-1]
+    return leaving + path_to_channel(geometry, link[1], channel, side=-1)[::-1]
 
 
 def path_to_channel(geometry: Geometry, box: str, channel: float, side: int) -> list[Point]:
@@ -239,17 +262,8 @@ def path_to_channel(geometry: Geometry, box: str, channel: float, side: int) -> 
 
 
 def middle(knots: Sequence[Point]) -> Point:
-    """The middle of the longest stretch along the flow; of a bent arrow, its only stretch."""
-
-    def length_along(stretch: tuple[Point, Point]) -> tuple[bool, float]:
-        (u, v), (next_u, next_v) = stretch
-        return v == next_v, abs(next_u - u)
-
-    (u, v), (next_u, next_v) = max(pairwise(knots), key=length_along)
+    """The middle of the longest straight stretch along the flow, or of the whole bent arrow."""
+    stretches = list(pairwise(knots))
+    straight = [((u, v), end) for (u, v), end in stretches if v == end[1]] or stretches
+    (u, v), (next_u, next_v) = max(straight, key=lambda ends: abs(ends[1][0] - ends[0][0]))
     return (u + next_u) / 2, (v + next_v) / 2
-
-
-def draw_legend(ax: Axes, styles: Mapping[str, Mapping]) -> None:
-    """One entry per kind of box, below the diagram."""
-    entries = [Patch(label=kind, **style) for kind, style in styles.items()]
-    ax.legend(handles=entries, loc="lower center", ncols=len(entries))

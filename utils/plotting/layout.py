@@ -5,6 +5,7 @@ and Toda (1981), "Methods for Visual Understanding of Hierarchical System Struct
 are simpler: a box continues the lane of the box that feeds it.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import count
@@ -35,11 +36,7 @@ class Layout:
         """Whether nothing stands or passes beyond `box` in its layer."""
         here = self.layer[box]
         beside = [self.lane[other] for other in self.lane if self.layer[other] == here]
-        beside += [
-            lane
-            for (source, target), lane in self.passing.items()
-            if self.layer[source] < here < self.layer[target]
-        ]
+        beside += [lane for link, lane in self.passing.items() if here in crossed(link, self.layer)]
         return self.lane[box] >= max(beside)
 
 
@@ -50,20 +47,24 @@ def layered_layout(boxes: Sequence[str], links: Sequence[Link]) -> Layout:
     layer = assign_layers(boxes, onward)
     lane = assign_lanes(boxes, onward, layer)
     passing = route_long_links(onward, layer, lane)
-    lane = centre_lone_boxes(onward, layer, lane, passing)
+    lane = centre_lone_boxes([link for link in onward if link not in passing], layer, lane, passing)
     return Layout(layer, lane, passing, [link for link in links if link not in onward])
+
+
+def crossed(link: Link, layer: dict[str, int]) -> range:
+    """The layers between the ends of `link`."""
+    return range(layer[link[0]] + 1, layer[link[1]])
 
 
 def assign_layers(boxes: Sequence[str], links: Sequence[Link]) -> dict[str, int]:
     """As early as the links allow, then each box as close as possible to what it feeds."""
-    layer = dict.fromkeys(boxes, 0)
+    layer: dict[str, int] = {}
     for box in boxes:
-        layer[box] = max(
-            (layer[source] + 1 for source, target in links if target == box), default=0
-        )
+        layer[box] = max((layer[start] + 1 for start, end in links if end == box), default=0)
     for box in reversed(boxes):
-        fed = [layer[target] for source, target in links if source == box]
-        layer[box] = min(fed) - 1 if fed else layer[box]
+        layer[box] = min(
+            (layer[end] - 1 for start, end in links if start == box), default=layer[box]
+        )
     return layer
 
 
@@ -73,7 +74,7 @@ def assign_lanes(
     """The lane of the first feeding box, or the next one that is free in the layer."""
     lane: dict[str, float] = {}
     for box in boxes:
-        wish = next((lane[source] for source, target in links if target == box), 0)
+        wish = next((lane[start] for start, end in links if end == box), 0)
         taken = {lane[other] for other in lane if layer[other] == layer[box]}
         lane[box] = next(place for place in count(int(wish)) if place not in taken)
     return lane
@@ -85,34 +86,26 @@ def route_long_links(
     """For each link that skips layers, the free lane nearest to its ends."""
     taken = {(layer[box], lane[box]) for box in lane}
     passing: dict[Link, int] = {}
-    for source, target in links:
-        between = range(layer[source] + 1, layer[target])
-        if between:
-            middle = (lane[source] + lane[target]) / 2
-            nearest = sorted(range(len(lane) + len(links)), key=lambda place: abs(place - middle))
-            free = (p for p in nearest if taken.isdisjoint((step, p) for step in between))
-            passing[source, target] = next(free)
-            taken.update((step, passing[source, target]) for step in between)
+    for link in (link for link in links if crossed(link, layer)):
+        middle = (lane[link[0]] + lane[link[1]]) / 2
+        nearest = sorted(range(len(lane) + len(links)), key=lambda place: abs(place - middle))
+        steps = crossed(link, layer)
+        passing[link] = next(p for p in nearest if taken.isdisjoint((step, p) for step in steps))
+        taken.update((step, passing[link]) for step in steps)
     return passing
 
 
 def centre_lone_boxes(
-    links: Sequence[Link],
-    layer: dict[str, int],
-    lane: dict[str, float],
-    passing: dict[Link, int],
+    short: Sequence[Link], layer: dict[str, int], lane: dict[str, float], passing: dict[Link, int]
 ) -> dict[str, float]:
     """Move each box that has its layer to itself to the middle of its neighbours' lanes."""
-    short = [link for link in links if link not in passing]
-    crossed = {step for s, t in passing for step in range(layer[s] + 1, layer[t])}
-    lone = [
-        b for b in lane if list(layer.values()).count(layer[b]) == 1 and layer[b] not in crossed
-    ]
+    in_use = Counter(layer.values()) + Counter(
+        step for link in passing for step in crossed(link, layer)
+    )
     lane = dict(lane)
-    for box in sorted(lone, key=layer.__getitem__):
-        feeding = [lane[source] for source, target in short if target == box]
-        lane[box] = fmean(feeding or [lane[box]])
-    for box in sorted(lone, key=layer.__getitem__, reverse=True):
-        fed = [lane[target] for source, target in short if source == box]
-        lane[box] = fmean(fed or [lane[box]])
+    lone = sorted((box for box in lane if in_use[layer[box]] == 1), key=layer.__getitem__)
+    for box in lone:
+        lane[box] = fmean([lane[start] for start, end in short if end == box] or [lane[box]])
+    for box in reversed(lone):
+        lane[box] = fmean([lane[end] for start, end in short if start == box] or [lane[box]])
     return lane

@@ -3,7 +3,7 @@
 from matplotlib.axes import Axes
 
 from utils.plotting.style import PAGE_WIDTH
-from utils.plotting.text import text_width
+from utils.plotting.text import plain, text_width
 
 LEGEND_SIZE, LEGEND_HANDLE = 9, 45  # points: of the letters, and beside each label
 
@@ -14,6 +14,4 @@ def legend_below(ax: Axes, **options: float) -> None:
     widest = max(text_width(label, LEGEND_SIZE) for label in labels) + LEGEND_HANDLE
     columns = min(len(labels), max(1, int(72 * PAGE_WIDTH / widest)))
     place = {"loc": "outside lower center", "ncols": columns}
-    legend = ax.figure.legend(handles, labels, **place, **options)
-    for text in legend.get_texts():
-        text.set_parse_math(False)
+    plain(ax.figure.legend(handles, labels, **place, **options).get_texts())

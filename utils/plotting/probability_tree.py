@@ -1,70 +1,52 @@
 """Trees of continuations: what may follow, how probable it is, and which way a search went."""
 
-from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import cycle
-from math import atan2, cos, sin
+from collections.abc import Mapping, Sequence
+from itertools import cycle, zip_longest
+from math import atan2, ceil, cos, sin
+from typing import NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import FancyBboxPatch, PathPatch
+from matplotlib.patches import PathPatch
 from matplotlib.path import Path
-from matplotlib.typing import ColorType
 
-from utils.plotting.style import (
-    DARK_GREY,
-    GREY,
-    INK,
-    PAGE_WIDTH,
-    PALETTE,
-    TITLE_SIZE,
-    lighten,
-    wrap_title,
-)
-from utils.plotting.text import LINE_HEIGHT, drawable, text_width, visible_spaces, wrap_to_width
-from utils.plotting.tree_layout import Node, tidy_rows
-from utils.plotting.validation import finite, not_empty
+from utils.plotting import canvas
+from utils.plotting.style import DARK_GREY, GREY, INK, PAGE_WIDTH, PALETTE, lighten
+from utils.plotting.text import drawable, visible_spaces, wrap_to_width
 
 SIZES = (9.0, 8.5, 8.0, 7.5, 7.0, 6.5, 6.0)  # points, of the words: the largest that fits
-NUMBER_SIZE = 7.0  # of probabilities and values
+NUMBER_SIZE, NOTE_SIZE = 7.0, 9.0
 VALUE_HEIGHT = 0.12  # inches of the line below a word
-MARGIN = 0.12  # inches around the tree
+MARGIN = 0.12  # inches at the sides of the page
 PADDING = 0.05  # between a word and the edge of its box
 MAX_WORD_WIDTH = 0.85  # longer texts, a prompt at the root say, break into lines
 MIN_GAP, MAX_GAP = 0.5, 1.3  # between columns: room for an edge and its probability
-ROW_GAP = 0.05
+ROW_GAP, COUSIN_GAP = 0.05, 1.2  # inches; rows between children of different parents
 MAX_HEIGHT = 10.0
-HEADER, FOOTER = 0.25, 0.3
 EDGE_WIDTH = (0.6, 5.0)  # points, at probability 0 and 1
 MIN_STRIPE = 1.3  # of each path on an edge that several take
 BORDER_STEP = 3.0  # by which the border of a box grows with each further path
 PRUNED = lighten(GREY, 0.55)
+LEGEND_COLUMNS = 3
 
-Point = tuple[float, float]
-Tree = Mapping[Node, Mapping[str, float]]
+Node = tuple[str, ...]
+Span = tuple[float, float]  # first and last row that a subtree takes at one depth
 
 
-@dataclass(frozen=True)
-class Geometry:
-    """Where the nodes stand, in inches from the upper left corner of the tree."""
+class Spot(NamedTuple):
+    """Where a node stands, in inches from the upper left corner of the tree."""
 
-    size: float  # of the words, in points
-    texts: dict[Node, str]  # broken into lines
-    left: dict[Node, float]  # x of the left edge of a node
-    middle: dict[Node, float]  # y
-    width: dict[Node, float]
-    height: dict[Node, float]
-    page: tuple[float, float]
-
-    def right(self, node: Node) -> float:
-        """x of the right edge of `node`."""
-        return self.left[node] + self.width[node]
+    text: str  # broken into lines
+    left: float
+    middle: float  # y
+    width: float
+    height: float
 
 
 def plot_probability_tree(
-    tree: Tree,
+    tree: Mapping[Node, Mapping[str, float]],
     *,
     title: str,
     paths: Mapping[str, Node] | None = None,
@@ -78,16 +60,13 @@ def plot_probability_tree(
 
     Args:
         tree: prefix (a tuple of words) -> {next word: probability}. The shortest prefix is the
-            root, for instance () or ("The",). A node need not list all continuations, so a beam
-            search can be drawn with its candidates alone.
-        title: of the figure.
+            root, for instance () or ("The",). A node need not list all continuations.
         paths: label -> a path from the root on, with all words of its prefix; in the legend.
         values: path -> number below its last word, for instance a cumulative log-probability.
         value_label: what the values are.
 
     Raises:
-        ValueError: no node, a prefix that no other leads to, a probability outside 0 to 1, a path
-            or value that is not in the tree, or a tree that does not fit a page.
+        ValueError: a prefix, path or value to which no path leads, or a tree too large for a page.
 
     Example:
         >>> plot_probability_tree(
@@ -96,148 +75,33 @@ def plot_probability_tree(
         ...     paths={"beam search": ("The", "dog", "has")},
         ... )
     """
-    paths, values = paths or {}, values or {}
-    children = checked_tree(tree)
-    root = next(iter(children))
-    nodes = [root, *(child for group in children.values() for child in group)]
-    check_nodes("paths", paths.values(), nodes)
-    check_nodes("values", values, nodes)
-    geometry = fit_to_page(children, root, values)
-    notes = ["on a line: probability of the next word"]
-    notes += [f"below a word: {value_label}"] if values else []
-    fig, ax = canvas(title, geometry, "; ".join(notes), legend=bool(paths))
+    paths, values, root = paths or {}, values or {}, min(tree, key=len)
+    children = {prefix: [(*prefix, word) for word in tree[prefix]] for prefix in tree}
+    nodes = {root, *(child for group in children.values() for child in group)}
+    for path in (*tree, *paths.values(), *values):
+        if path not in nodes:
+            raise ValueError(f"No path leads to {path}: give tuples of words from {root} on.")
+    size, spots = fit_to_page(children, root, values)
+    width, height = extent(spots)
+    legend_height = 0.1 + 0.2 * ceil(len(paths) / LEGEND_COLUMNS) if paths else 0.0
+    fig, ax = canvas.page(title, (width, height), above=0.12, below=0.2 + legend_height)
+    note = "on a line: probability of the next word"
+    note += f"; below a word: {value_label}" if values else ""
+    canvas.text(ax, (width / 2, height + 0.2), note, NOTE_SIZE, color=DARK_GREY)
+    for step in range(1, max(map(len, spots)) - len(root) + 1):
+        column = [spot for node, spot in spots.items() if len(node) == len(root) + step]
+        centre = column[0].left + max(spot.width for spot in column) / 2
+        canvas.text(ax, (centre, -0.1), f"step {step}", 8, color=DARK_GREY)
     colors = path_colors(paths, root)
-    draw_steps(ax, geometry, root)
-    for prefix, group in children.items():
-        for node in group:
-            draw_edge(ax, geometry, prefix, node, tree[prefix][node[-1]], colors.get(node, []))
-    for node in nodes:
-        draw_node(ax, geometry, node, colors.get(node, []), values.get(node))
+    for node, spot in spots.items():
+        name, own = " ".join(node), colors.get(node, [])
+        if node != root:
+            draw_edge(ax, spots[node[:-1]], spot, name, own, tree[node[:-1]][node[-1]])
+        draw_node(ax, spot, size, name, own, values.get(node))
     if paths:
-        draw_legend(ax, paths)
+        lines = [Line2D([], [], color=c, lw=4, label=p) for p, c in zip(paths, cycle(PALETTE))]
+        canvas.legend(ax, lines, LEGEND_COLUMNS)
     return fig
-
-
-def checked_tree(tree: Tree) -> dict[Node, list[Node]]:
-    """Prefix -> its children, the root first, or ValueError."""
-    not_empty("tree", tree)
-    children = {
-        tuple(prefix): [(*prefix, word) for word in following]
-        for prefix, following in sorted(tree.items(), key=lambda item: len(item[0]))
-    }
-    root, *others = children
-    reached = {node for group in children.values() for node in group}
-    for prefix in others:
-        if prefix not in reached:
-            raise ValueError(f"tree holds the prefix {prefix}, to which no path leads from {root}.")
-    for prefix, following in tree.items():
-        numbers = finite(f"tree[{prefix}]", list(following.values()))
-        if numbers.min() < 0 or numbers.max() > 1:
-            raise ValueError(f"tree[{prefix}] holds a probability outside 0 to 1.")
-    return children
-
-
-def check_nodes(what: str, used: Iterable[Node], nodes: Container[Node]) -> None:
-    """Raise ValueError for the first of `used` that is no node."""
-    for node in used:
-        if node not in nodes:
-            raise ValueError(
-                f"{what} names {node}, which is no path of tree: give a tuple of words from the "
-                "root on."
-            )
-
-
-def fit_to_page(
-    children: Mapping[Node, Sequence[Node]], root: Node, values: Mapping[Node, float]
-) -> Geometry:
-    """The tree with its words as large as the width of the page allows.
-
-    Raises:
-        ValueError: it is too wide even with the smallest words, or too tall.
-    """
-    rows = tidy_rows(children, root)
-    for size in SIZES:
-        geometry = arrange(rows, root, size, values)
-        width, height = geometry.page
-        if width <= PAGE_WIDTH - 2 * MARGIN and height <= MAX_HEIGHT:
-            return geometry
-    raise ValueError(
-        f"The tree has {max(map(len, rows)) - len(root)} steps and {max(rows.values()) + 1:.0f} "
-        "rows, which do not fit a page: draw fewer steps or fewer words for each."
-    )
-
-
-def arrange(
-    rows: Mapping[Node, float], root: Node, size: float, values: Mapping[Node, float]
-) -> Geometry:
-    """The tree with words of the given size; columns are spread over the page if they fit it."""
-    texts = {node: node_text(node, size) for node in rows}
-    width = {node: box_width(texts[node], size, values.get(node)) for node in rows}
-    line, own = LINE_HEIGHT * size / 72, VALUE_HEIGHT * bool(values) + PADDING
-    height = {node: line * len(text.split("\n")) + own for node, text in texts.items()}
-    left, total = columns(width, len(root))
-    tallest = max(height[node] for node in rows if node != root)
-    middle = {node: row * (tallest + ROW_GAP) for node, row in rows.items()}
-    top = min(middle[node] - height[node] / 2 for node in rows)
-    bottom = max(middle[node] + height[node] / 2 for node in rows)
-    middle = {node: y - top for node, y in middle.items()}
-    return Geometry(size, texts, left, middle, width, height, (total, bottom - top))
-
-
-def box_width(text: str, size: float, value: float | None) -> float:
-    """Inches that a word and the value below it need."""
-    widths = [text_width(line, size) for line in text.split("\n")]
-    widths += [] if value is None else [text_width(value_text(value), NUMBER_SIZE)]
-    return max(widths) / 72 + 2 * PADDING
-
-
-def value_text(value: float) -> str:
-    """Two decimals and a minus sign as wide as a plus."""
-    return f"{value:.2f}".replace("-", "\N{MINUS SIGN}")
-
-
-def node_text(node: Node, size: float) -> str:
-    """The last word of `node`, its outer white space visible, broken where it is long."""
-    word = visible_spaces(node[-1]) if node else "start"
-    return wrap_to_width(drawable(word), 72 * MAX_WORD_WIDTH, size)
-
-
-def columns(width: Mapping[Node, float], first: int) -> tuple[dict[Node, float], float]:
-    """x of the left edge of each node, by its depth, and the width of all columns."""
-    widest = np.zeros(max(map(len, width)) - first + 1)
-    for node, own in width.items():
-        widest[len(node) - first] = max(widest[len(node) - first], own)
-    room = PAGE_WIDTH - 2 * MARGIN - widest.sum()
-    gap = np.clip(room / max(1, len(widest) - 1), MIN_GAP, MAX_GAP)
-    starts = np.concatenate([[0], (widest[:-1] + gap).cumsum()])
-    return {node: float(starts[len(node) - first]) for node in width}, starts[-1] + widest[-1]
-
-
-def canvas(title: str, geometry: Geometry, note: str, legend: bool) -> tuple[Figure, Axes]:
-    """A figure of page width whose axes measure inches from the corner of the tree."""
-    width, height = geometry.page
-    top = 0.15 + len(wrap_title(title).splitlines()) * TITLE_SIZE * LINE_HEIGHT / 72 + HEADER
-    bottom = MARGIN + FOOTER * (1 + legend)
-    left = (PAGE_WIDTH - width) / 2
-    total = top + height + bottom
-    fig = Figure(figsize=(PAGE_WIDTH, total))
-    fig.suptitle(wrap_title(title), y=1 - 0.08 / total, va="top", parse_math=False)
-    ax = fig.add_axes((0, 0, 1, 1), xlim=(-left, width + left), ylim=(height + bottom, -top))
-    ax.set_axis_off()
-    ax.text(width / 2, height + MARGIN + 0.1, note, ha="center", va="center", color=DARK_GREY)
-    return fig, ax
-
-
-def draw_steps(ax: Axes, geometry: Geometry, root: Node) -> None:
-    """The number of the step above each column but the root's."""
-    widths: dict[int, float] = {}
-    lefts = {len(node) - len(root): x for node, x in geometry.left.items()}
-    for node, own in geometry.width.items():
-        step = len(node) - len(root)
-        widths[step] = max(own, widths.get(step, 0))
-    for step in range(1, len(lefts)):
-        x = lefts[step] + widths[step] / 2
-        ax.text(x, -0.12, f"step {step}", ha="center", va="center", size=8, color=DARK_GREY)
 
 
 def path_colors(paths: Mapping[str, Node], root: Node) -> dict[Node, list[str]]:
@@ -249,30 +113,108 @@ def path_colors(paths: Mapping[str, Node], root: Node) -> dict[Node, list[str]]:
     return colors
 
 
+def fit_to_page(
+    children: Mapping[Node, Sequence[Node]], root: Node, values: Mapping[Node, float]
+) -> tuple[float, dict[Node, Spot]]:
+    """Size of the words, as large as the page allows, and where the nodes stand."""
+    rows, _ = tidy_rows(children, root)
+    for size in SIZES:
+        spots = arrange(rows, len(root), size, values)
+        width, height = extent(spots)
+        if width <= PAGE_WIDTH - 2 * MARGIN and height <= MAX_HEIGHT:
+            return size, spots
+    raise ValueError(
+        f"The tree has {max(map(len, rows)) - len(root)} steps and {len(rows)} words, which do not "
+        "fit a page: draw fewer steps or fewer words for each."
+    )
+
+
+def extent(spots: Mapping[Node, Spot]) -> canvas.Point:
+    """Width and height of the tree."""
+    right = max(spot.left + spot.width for spot in spots.values())
+    return right, max(spot.middle + spot.height / 2 for spot in spots.values())
+
+
+def tidy_rows(
+    children: Mapping[Node, Sequence[Node]], node: Node
+) -> tuple[dict[Node, float], list[Span]]:
+    """Rows of a subtree with `node` in row 0, and its spans from its own depth on.
+
+    Subtrees are moved together until they touch at some depth, and a parent stands in the middle
+    of its children, as in Reingold and Tilford (1981), "Tidier Drawings of Trees".
+    """
+    rows: dict[Node, float] = {}
+    spans: list[Span] = []
+    for child in children.get(node, ()):
+        below, outline = tidy_rows(children, child)
+        gaps = [1.0] + [COUSIN_GAP] * len(spans)
+        clearances = zip(spans, outline, gaps, strict=False)  # as deep as both go
+        shift = max((last + gap - first for (_, last), (first, _), gap in clearances), default=0.0)
+        rows |= {name: row + shift for name, row in below.items()}
+        outline = [(first + shift, last + shift) for first, last in outline]
+        pairs = zip_longest(spans, outline)
+        spans = [(up[0], low[1]) if up and low else up or low for up, low in pairs]
+    middle = sum(spans[0]) / 2 if spans else 0.0
+    rows = {node: 0.0} | {name: row - middle for name, row in rows.items()}
+    return rows, [(0.0, 0.0), *((first - middle, last - middle) for first, last in spans)]
+
+
+def arrange(
+    rows: Mapping[Node, float], first: int, size: float, values: Mapping[Node, float]
+) -> dict[Node, Spot]:
+    """The nodes with words of `size`; columns, from the root's on, are spread over the page."""
+    texts = {node: node_text(node, size) for node in rows}
+    width, height = {}, {}
+    for node, text in texts.items():
+        number = canvas.width(value_text(values[node]), NUMBER_SIZE) if node in values else 0
+        width[node] = max(canvas.width(text, size), number) + 2 * PADDING
+        height[node] = canvas.height(text, size) + VALUE_HEIGHT * bool(values) + PADDING
+    depths = range(first, max(map(len, rows)) + 1)
+    widest = np.array([max(width[node] for node in rows if len(node) == d) for d in depths])
+    room = (PAGE_WIDTH - 2 * MARGIN - widest.sum()) / max(1, len(widest) - 1)
+    lefts = np.cumsum([0, *(widest[:-1] + np.clip(room, MIN_GAP, MAX_GAP))])
+    distance = max(height[node] for node in rows if len(node) > first) + ROW_GAP
+    top = min(row * distance - height[node] / 2 for node, row in rows.items())
+    return {
+        node: Spot(
+            texts[node], lefts[len(node) - first], row * distance - top, width[node], height[node]
+        )
+        for node, row in rows.items()
+    }
+
+
+def node_text(node: Node, size: float) -> str:
+    """The last word of `node`, its outer white space visible, broken where it is long."""
+    word = visible_spaces(node[-1]) if node else "start"
+    return wrap_to_width(drawable(word), 72 * MAX_WORD_WIDTH, size)
+
+
+def value_text(value: float) -> str:
+    """Two decimals and a minus sign as wide as a plus."""
+    return f"{value:.2f}".replace("-", "\N{MINUS SIGN}")
+
+
 def draw_edge(
-    ax: Axes,
-    geometry: Geometry,
-    prefix: Node,
-    node: Node,
-    probability: float,
-    colors: Sequence[str],
+    ax: Axes, parent: Spot, child: Spot, name: str, colors: Sequence[str], probability: float
 ) -> None:
-    """The curve to `node`, in a stripe for each of its colours, and its probability."""
-    start = geometry.right(prefix), geometry.middle[prefix]
-    end = geometry.left[node], geometry.middle[node]
+    """The curve to `child`, in a stripe for each of its colours, and its probability."""
+    start, end = (parent.left + parent.width, parent.middle), (child.left, child.middle)
     thin, thick = EDGE_WIDTH
-    total = max(thin + (thick - thin) * probability, MIN_STRIPE * len(colors))
     stripes = colors or [PRUNED]
-    width = total / len(stripes)
+    width = max(thin + (thick - thin) * probability, MIN_STRIPE * len(colors)) / len(stripes)
     for i, color in enumerate(stripes):
         path = swing(start, end, (i - (len(stripes) - 1) / 2) * width / 72)
         look = {"edgecolor": color, "linewidth": width, "zorder": 2 if colors else 1}
-        ax.add_patch(PathPatch(path, fill=False, capstyle="butt", gid=" ".join(node), **look))
+        ax.add_patch(PathPatch(path, fill=False, capstyle="butt", gid=name, **look))
     border = BORDER_STEP / 2 * len(colors) / 72  # half of it stands outside
-    draw_probability(ax, end[0] - border, end[1], probability, INK if colors else DARK_GREY)
+    number = f"{probability:.2f}" if probability >= 0.005 else "<0.01"
+    look = {"color": INK if colors else DARK_GREY, "ha": "right", "va": "center_baseline"}
+    frame = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
+    place = (end[0] - border - 0.06, end[1])
+    canvas.text(ax, place, number, NUMBER_SIZE, bbox=frame, zorder=4, **look)
 
 
-def swing(start: Point, end: Point, aside: float) -> Path:
+def swing(start: canvas.Point, end: canvas.Point, aside: float) -> Path:
     """A curve that leaves and arrives to the right, moved aside by a constant distance."""
     (x, y), (x_end, y_end) = start, end
     slope = atan2(2 * (y_end - y), x_end - x)  # halfway
@@ -282,55 +224,19 @@ def swing(start: Point, end: Point, aside: float) -> Path:
     return Path(stops, [Path.MOVETO, *[Path.CURVE4] * 3])
 
 
-def draw_probability(ax: Axes, x: float, y: float, probability: float, color: ColorType) -> None:
-    """The number on the end of an edge, just left of (x, y)."""
-    ax.text(
-        x - 0.06,
-        y,
-        f"{probability:.2f}" if probability >= 0.005 else "<0.01",
-        ha="right",
-        va="center_baseline",
-        size=NUMBER_SIZE,
-        color=color,
-        zorder=4,
-        bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.0},
-    )
-
-
 def draw_node(
-    ax: Axes, geometry: Geometry, node: Node, colors: Sequence[str], value: float | None
+    ax: Axes, spot: Spot, size: float, name: str, colors: Sequence[str], value: float | None
 ) -> None:
-    """The box of a word, a border for each path through it; the patch has the path as gid."""
-    width, height = geometry.width[node], geometry.height[node]
-    x, y = geometry.left[node], geometry.middle[node]
-    place = {"xy": (x, y - height / 2), "width": width, "height": height}
-    shape = {"boxstyle": "round,pad=0,rounding_size=0.04", "facecolor": "white", "zorder": 3}
+    """A box with a border in each of its colours, the word, and its value below it."""
+    x, y = spot.left + spot.width / 2, spot.middle
     borders = [(color, 1.5 + BORDER_STEP * i) for i, color in enumerate(colors)]
     for color, line in reversed(borders or [(PRUNED, 0.8)]):  # the innermost comes last
-        ax.add_patch(
-            FancyBboxPatch(**place, **shape, edgecolor=color, linewidth=line, gid=" ".join(node))
-        )
-    draw_texts(ax, geometry, node, value, INK if colors else DARK_GREY)
-
-
-def draw_texts(
-    ax: Axes, geometry: Geometry, node: Node, value: float | None, color: ColorType
-) -> None:
-    """The word in the middle of its box, or above its value."""
-    x, y = geometry.left[node] + geometry.width[node] / 2, geometry.middle[node]
-    style = {"ha": "center", "va": "center_baseline", "color": color, "zorder": 4}
+        look = {"facecolor": "white", "edgecolor": color, "linewidth": line, "zorder": 3}
+        canvas.box(ax, (x, y), spot[3:], name, **look)
+    look = {"va": "center_baseline", "color": INK if colors else DARK_GREY, "zorder": 4}
     lift = 0 if value is None else VALUE_HEIGHT / 2
-    word = {"size": geometry.size, "linespacing": 1.1, "parse_math": False}
-    ax.text(x, y - lift, geometry.texts[node], **word, **style)
+    canvas.text(ax, (x, y - lift), spot.text, size, **look)
     if value is not None:
-        below = LINE_HEIGHT * geometry.size / 72 / 2
-        ax.text(x, y + below, value_text(value), size=NUMBER_SIZE, **style)
-
-
-def draw_legend(ax: Axes, paths: Mapping[str, Node]) -> None:
-    """One entry per path, at the foot of the figure."""
-    handles = [
-        Line2D([], [], color=color, linewidth=4, label=drawable(label))
-        for label, color in zip(paths, cycle(PALETTE))
-    ]
-    ax.legend(handles=handles, loc="lower center", ncols=min(3, len(handles)))
+        canvas.text(
+            ax, (x, y + canvas.height("-", size) / 2), value_text(value), NUMBER_SIZE, **look
+        )

@@ -12,9 +12,8 @@ from utils.plotting.text import drawable, wrap_to_width
 PAGE_WIDTH = 7.0  # inches
 TITLE_SIZE = 11.0  # points
 
-# Okabe and Ito (2008), "Color Universal Design": eight colours that stay apart for every
-# common form of colour blindness. Yellow and black come last: they are hard to see as thin
-# lines and hard to tell from text.
+# Okabe and Ito (2008), "Color Universal Design"; yellow and black come last: they are hard to see
+# as thin lines and hard to tell from text.
 PALETTE = (
     "#0072B2",  # blue
     "#E69F00",  # orange
