@@ -7,9 +7,8 @@ import warnings
 import pytest
 import torch
 from torch import nn
-from torch.testing._internal.two_tensor import TwoTensor
 
-from utils.benchmarking import BenchmarkError, files_mb, parameters_mb, state_dict_mb
+from utils.benchmarking import files_mb, parameters_mb, state_dict_mb
 
 MB = 2**20
 
@@ -51,8 +50,8 @@ def test_files_and_folders_add_up_and_count_once(tmp_path):
     assert files_mb(model, model / "model.onnx", model / "more" / ".." / "model.onnx") == 3.5
 
 
-def test_a_file_that_does_not_exist_gets_one_sentence(tmp_path):
-    with pytest.raises(BenchmarkError, match=r'^There is no file or folder ".*gone\.onnx": check'):
+def test_a_file_that_does_not_exist_has_no_size(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"gone\.onnx"):
         files_mb(tmp_path / "gone.onnx")
 
 
@@ -78,11 +77,3 @@ def test_packed_int8_weights_count_one_byte_each():
         quantized = torch.ao.quantization.quantize_dynamic(model, {nn.Linear}, dtype=torch.qint8)
         size = parameters_mb(quantized)
     assert size == pytest.approx((4 * 100 * 256 + 256 * 512 + 4 * 512) / MB, rel=1e-3)
-
-
-def test_tensors_that_wrap_others_count_what_they_hold():
-    """As the int8 tensors of torchao do: values and scales inside of one matrix."""
-    model = nn.Linear(64, 32, bias=False)
-    held = TwoTensor(torch.zeros(32, 64), torch.zeros(32, 64))
-    model.weight = nn.Parameter(held)
-    assert parameters_mb(model) == 2 * 4 * 32 * 64 / MB

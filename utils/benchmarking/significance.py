@@ -1,36 +1,73 @@
-"""Is a difference between two classifiers more than chance? Tests for answers to the same texts."""
+"""How sure is a measured number? Bootstrap intervals, and a test for answers to the same texts."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from utils.benchmarking.timing import RESAMPLES, BenchmarkError
+from utils.benchmarking.errors import BenchmarkError
+
+RESAMPLES = 2000
 
 
-@dataclass(frozen=True)
-class McNemar:
-    """Where two classifiers disagree, and how probable a split at least as uneven is by chance.
+class Interval(NamedTuple):
+    """A measure with a 95 % interval from low to high."""
 
-    Attributes:
-        only_a, only_b: texts that one of them alone classified correctly.
-        p_value: two-sided and exact, under the hypothesis that both are equally accurate.
-    """
+    value: float
+    low: float
+    high: float
+
+
+Difference = Interval
+
+
+class McNemar(NamedTuple):
+    """Texts that one of two classifiers alone got right, and the two-sided, exact p-value."""
 
     only_a: int
     only_b: int
     p_value: float
 
 
-@dataclass(frozen=True)
-class Difference:
-    """A difference of means with a 95 % bootstrap interval from low to high."""
+def bootstrap(statistic: Callable[..., np.ndarray], *samples: ArrayLike, seed: int = 0) -> Interval:
+    """A statistic of N items with its percentile interval (Efron & Tibshirani 1993, chapter 13).
 
-    value: float
-    low: float
-    high: float
+    Each resample draws the same items from all samples, so that what they share cancels in their
+    difference or ratio. Below 100 items the interval is narrow: of 30 texts it covers the true
+    value in about 90 % of cases, and BCa does no better. One item has no interval (NaN).
+
+    Args:
+        statistic: of the samples and `axis`, the axis of the items, which it removes.
+        samples: (N,) each, measures of the same items.
+
+    Raises:
+        BenchmarkError: no items, or not as many in all samples.
+    """
+    from scipy import stats
+
+    paired = _paired(*samples).astype(float)
+    value = float(statistic(*paired, axis=-1))
+    if paired.shape[1] == 1:
+        return Interval(value, np.nan, np.nan)
+    low, high = stats.bootstrap(
+        tuple(paired),
+        statistic,
+        paired=True,
+        vectorized=True,
+        n_resamples=RESAMPLES,
+        batch=100,  # resamples at once, which bounds the memory
+        method="percentile",
+        rng=np.random.default_rng(seed),
+    ).confidence_interval
+    return Interval(value, float(low), float(high))
+
+
+def paired_bootstrap(a: ArrayLike, b: ArrayLike) -> Interval:
+    """Mean of `a` minus mean of `b`, (N,) measures of the same texts; see `bootstrap`."""
+    return bootstrap(lambda a, b, axis: (a - b).mean(axis=axis), a, b)
 
 
 def mcnemar(correct_a: ArrayLike, correct_b: ArrayLike) -> McNemar:
@@ -54,35 +91,12 @@ def mcnemar(correct_a: ArrayLike, correct_b: ArrayLike) -> McNemar:
     return McNemar(only_a, only_b, float(p_value))
 
 
-def paired_bootstrap(
-    a: ArrayLike, b: ArrayLike, *, resamples: int = RESAMPLES, seed: int = 0
-) -> Difference:
-    """Mean of `a` minus mean of `b`; a resample takes the same texts of both.
-
-    The interval is the percentile bootstrap (Efron & Tibshirani 1993, chapter 13).
-
-    Args:
-        a, b: (N,) a measure of each text, for instance 1 where it was classified correctly.
-        resamples: how often N texts are drawn with replacement.
-        seed: of these draws.
-
-    Raises:
-        BenchmarkError: no texts, not as many on both sides, or no resamples.
-    """
-    if resamples < 1:
-        raise BenchmarkError(f"resamples is {resamples}: give 1 or more.")
-    a, b = _paired(a, b).astype(float)
-    rng, differences = np.random.default_rng(seed), a - b
-    means = [rng.choice(differences, differences.size).mean() for _ in range(resamples)]
-    low, high = np.percentile(means, (2.5, 97.5))
-    return Difference(float(differences.mean()), float(low), float(high))
-
-
-def _paired(a: ArrayLike, b: ArrayLike) -> np.ndarray:
-    a, b = np.asarray(a), np.asarray(b)
-    if a.ndim != 1 or a.shape != b.shape or not a.size:
+def _paired(*samples: ArrayLike) -> np.ndarray:
+    arrays = [np.asarray(sample) for sample in samples]
+    shapes = {array.shape for array in arrays}
+    if len(shapes) > 1 or arrays[0].ndim != 1 or not arrays[0].size:
         raise BenchmarkError(
-            f"The measures have shapes {a.shape} and {b.shape}: give one number for each of the "
-            "same texts, in the same order."
+            f"The measures have shapes {', '.join(str(array.shape) for array in arrays)}: give one "
+            "number for each of the same texts, in the same order."
         )
-    return np.stack([a, b])
+    return np.stack(arrays)

@@ -1,7 +1,6 @@
-"""The benchmarks of `python -m utils.benchmarking`, one module each.
+"""The command `python -m utils.benchmarking` and its benchmarks, one module each.
 
-The first line of a module's docstring is its title. Its function
-`run(*, rounds=..., threads=1, assets="packaged")` returns a dict of `utils.benchmarking.Comparison`
-by case ("16 tokens", "64 tokens"), or of `PerformanceTable` where it measures whole systems. A
-module in this folder is found by its name.
+A benchmark's function `run(*, rounds=..., threads=1, assets="packaged")` returns its results by
+case ("16 tokens", "64 tokens"): a `Comparison`, or a DataFrame of numbers. `records.BENCHMARKS`
+lists them.
 """

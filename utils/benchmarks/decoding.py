@@ -11,114 +11,74 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM
 
 from utils.assets.models import checkpoint
 from utils.benchmarking import Comparison, compare
-from utils.benchmarks.models import Batch, Candidates, Case, llamas, working_dtype
+from utils.benchmarks.models import Batch, Candidates, Case, Run, at_work, llamas
+from utils.decoding import NgramDraft, Sampling, beam_search, greedy, sample, speculative_sample
+from utils.models.llama import Llama
 
-if TYPE_CHECKING:
-    from torch import Tensor
-    from transformers import LlamaForCausalLM
-
-    from utils.decoding import Continuations, Decoder
-    from utils.models.llama import Llama
-
-    Strategy = Callable[..., Continuations]  # of a decoder, ids, a cache and max_new_tokens
+Strategy = Callable[..., Any]  # of a model, ids, a cache and max_new_tokens
 
 TEXTS = {
     "repeating": 3 * "The train to Lisbon leaves at nine and arrives at noon.\n" + "The train to",
     "open-ended": "Once upon a time, in a village by the sea,",
 }
+NUM_NEW = 8  # tokens, beside `generate`
+NUM_NEW_WITH_DRAFT = 24
 NUM_BEAMS = 5
 NUM_SAMPLES = 15
 TOP_K = 50
 NUM_DRAFTED = 4
 
 
-class NewTokens(NamedTuple):
-    """How many tokens each text gets, in the comparisons with `generate` and with drafts."""
-
-    strategies: int = 8
-    drafts: int = 24
-
-
-def run(
-    *,
-    rounds: int = 6,
-    threads: int = 1,
-    assets: str = "packaged",
-    new_tokens: NewTokens | None = None,
-) -> dict[str, Comparison]:
-    """Time all cases on the GPU if there is one.
-
-    Raises:
-        BenchmarkError: a count is too small.
-        AssetError: the model cannot be had.
-    """
-    import transformers
-
-    transformers.utils.logging.disable_progress_bar()
-    new_tokens = new_tokens or NewTokens()
+def run(*, rounds: int = 6, threads: int = 1, assets: str = "packaged") -> dict[str, Comparison]:
+    """Time all cases, on the GPU if there is one."""
     library, texts = load(assets)
     models = llamas(library)
-    options = {"rounds": rounds, "warmup": 1, "threads": threads}
     cases = [
-        *strategies(library, models, texts["open-ended"], new_tokens.strategies),
-        *drafts(models.get("ours, packed", models["ours"]), texts, new_tokens.drafts),
+        *strategies(library, models, texts["open-ended"]),
+        *drafts(models.get("ours, packed", models["ours"]), texts),
         *reading(models, texts["open-ended"]),
     ]
-    return {
-        name: compare(candidates, items=num_tokens, unit="tokens", **options)
-        for name, candidates, num_tokens in cases
-    }
+    options = {"rounds": rounds, "warmup": 1, "threads": threads, "unit": "tokens"}
+    return {case.name: compare(case.candidates, items=case.num_tokens, **options) for case in cases}
 
 
 def load(assets: str) -> tuple[LlamaForCausalLM, dict[str, Batch]]:
     """SmolLM2, on the GPU if there is one, and the prompts."""
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
     folder = checkpoint("causal_lm", assets)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    library = AutoModelForCausalLM.from_pretrained(folder).to(device, working_dtype(device))
+    library = at_work(AutoModelForCausalLM.from_pretrained(folder))
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    texts = {
-        name: dict(tokenizer(text, return_tensors="pt").to(device)) for name, text in TEXTS.items()
-    }
-    return library.eval(), texts
+    encoded = {name: tokenizer(text, return_tensors="pt") for name, text in TEXTS.items()}
+    return library, {name: dict(batch.to(library.device)) for name, batch in encoded.items()}
 
 
-def strategies(
-    library: LlamaForCausalLM, models: dict[str, Llama], batch: Batch, num_new: int
-) -> Iterator[Case]:
+def strategies(library: LlamaForCausalLM, models: dict[str, Llama], batch: Batch) -> Iterator[Case]:
     """One text by greedy search, one from beams, many drawn."""
-    from utils.decoding import Sampling, beam_search, greedy, sample
 
     def against_generate(strategy: Strategy, **settings: Any) -> Candidates:
-        lengths = {"min_new_tokens": num_new, "max_new_tokens": num_new}
-        generate = partial(library.generate, **batch, **lengths, **settings)
-        ours = {
-            name: continuation(strategy, model, batch, num_new) for name, model in models.items()
-        }
+        settings |= {"min_new_tokens": NUM_NEW, "max_new_tokens": NUM_NEW}
+        generate = partial(library.generate, **batch, **settings)
+        ours = {name: continuation(strategy, each, batch, NUM_NEW) for name, each in models.items()}
         return {"transformers generate": generate} | ours
 
-    yield Case("greedy", against_generate(by_steps(greedy), do_sample=False), num_new)
-    strategy = by_steps(beam_search, num_beams=NUM_BEAMS)
-    candidates = against_generate(strategy, do_sample=False, num_beams=NUM_BEAMS)
-    yield Case(f"{NUM_BEAMS} beams", candidates, num_new)
-    strategy = by_steps(sample, sampling=Sampling(top_k=TOP_K), num_samples=NUM_SAMPLES)
+    yield Case("greedy", against_generate(by_steps(greedy), do_sample=False), NUM_NEW)
+    beams = by_steps(beam_search, num_beams=NUM_BEAMS)
+    candidates = against_generate(beams, do_sample=False, num_beams=NUM_BEAMS)
+    yield Case(f"{NUM_BEAMS} beams", candidates, NUM_NEW)
+    draws = by_steps(sample, sampling=Sampling(top_k=TOP_K), num_samples=NUM_SAMPLES)
     settings = {"do_sample": True, "top_k": TOP_K, "num_return_sequences": NUM_SAMPLES}
-    candidates = against_generate(strategy, **settings)
-    yield Case(f"{NUM_SAMPLES} samples", candidates, NUM_SAMPLES * num_new)
+    yield Case(f"{NUM_SAMPLES} samples", against_generate(draws, **settings), NUM_SAMPLES * NUM_NEW)
 
 
-def drafts(model: Llama, texts: dict[str, Batch], num_new: int) -> Iterator[Case]:
+def drafts(model: Llama, texts: dict[str, Batch]) -> Iterator[Case]:
     """Each text continued in single steps and with a draft; what is drawn differs by call."""
-    import torch
-
-    from utils.decoding import NgramDraft, Sampling, greedy, sample, speculative_sample
-
     drafting = partial(speculative_sample, draft=NgramDraft(), num_drafted=NUM_DRAFTED)
     drawing = {
         "sampling": Sampling(top_k=TOP_K),
@@ -130,8 +90,9 @@ def drafts(model: Llama, texts: dict[str, Batch], num_new: int) -> Iterator[Case
     }
     for text, batch in texts.items():
         for name, pair in pairs.items():
-            step, draft = (continuation(strategy, model, batch, num_new) for strategy in pair)
-            yield Case(f"{name}, {text}", {"single steps": step, "n-gram draft": draft}, num_new)
+            step, draft = (continuation(each, model, batch, NUM_NEW_WITH_DRAFT) for each in pair)
+            candidates = {"single steps": step, "n-gram draft": draft}
+            yield Case(f"{name}, {text}", candidates, NUM_NEW_WITH_DRAFT)
 
 
 def reading(models: dict[str, Llama], batch: Batch) -> Iterator[Case]:
@@ -146,17 +107,11 @@ def reading(models: dict[str, Llama], batch: Batch) -> Iterator[Case]:
 
 
 def by_steps(strategy: Strategy, **settings: Any) -> Strategy:
-    """A strategy over steps, with settings, as one over decoders."""
-
-    def continue_texts(decoder: Decoder, ids: Tensor, cache: Any, **options: Any) -> Continuations:
-        return strategy(decoder.step, ids, cache, **settings, **options)
-
-    return continue_texts
+    """A strategy over steps, with settings, as one over models."""
+    return lambda model, *args, **options: strategy(model.step, *args, **settings, **options)
 
 
-def continuation(
-    strategy: Strategy, model: Llama, batch: Batch, num_new: int
-) -> Callable[[], Tensor]:
+def continuation(strategy: Strategy, model: Llama, batch: Batch, num_new: int) -> Run:
     """A call that continues the batch, the allocation of a cache included."""
 
     def run() -> Tensor:
@@ -166,9 +121,7 @@ def continuation(
     return run
 
 
-def read(
-    model: Llama, batch: Batch, num_tokens: int, *, tokens_per_call: int
-) -> Callable[[], Tensor]:
+def read(model: Llama, batch: Batch, num_tokens: int, *, tokens_per_call: int) -> Run:
     """Logits (1, V) after the first tokens of the batch, read once more after its text."""
     ids, length = batch["input_ids"], batch["input_ids"].shape[1]
     calls = ids[:, :num_tokens].split(tokens_per_call, dim=1)

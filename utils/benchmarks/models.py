@@ -10,21 +10,29 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from functools import partial
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from transformers import AutoModel, AutoModelForCausalLM, LlamaForCausalLM, PreTrainedModel
 
 from utils.assets.models import checkpoint
 from utils.benchmarking import Comparison, compare
+from utils.decoding import LibraryDecoder, greedy
+from utils.models.bert import Bert
+from utils.models.llama import Llama
+from utils.models.packing import PackedLinear, pack_linears
 
-if TYPE_CHECKING:
-    import torch
-    from torch import Tensor, nn
-    from transformers import BertModel, LlamaForCausalLM
-
-    from utils.models.llama import Llama
-
-Batch = dict[str, "Tensor"]  # input_ids and attention_mask, (B, T) each
+Batch = dict[str, Tensor]  # input_ids and attention_mask, (B, T) each
 Shape = tuple[int, int]  # texts and tokens
-Candidates = dict[str, Callable[[], object]]
+Run = Callable[[], Tensor | None]
+Candidates = dict[str, Run]
+
+ENCODER = ((32, 128), (1, 16))
+TRAINING = ((8, 64),)
+PROMPT = ((1, 256),)
+DECODING = ((1, 10), (8, 10))  # new tokens, after a prompt of as many
 
 
 class Case(NamedTuple):
@@ -35,89 +43,69 @@ class Case(NamedTuple):
     num_tokens: int
 
 
-class Shapes(NamedTuple):
-    """Texts and tokens of each kind of case."""
-
-    encoder: tuple[Shape, ...] = ((32, 128), (1, 16))
-    training: tuple[Shape, ...] = ((8, 64),)
-    prompt: tuple[Shape, ...] = ((1, 256),)
-    decoding: tuple[Shape, ...] = ((1, 10), (8, 10))  # new tokens, after a prompt of as many
-
-
-def run(
-    *, rounds: int = 20, threads: int = 1, assets: str = "packaged", shapes: Shapes | None = None
-) -> dict[str, Comparison]:
-    """Time all cases on the GPU if there is one.
-
-    Raises:
-        BenchmarkError: a count is too small.
-        AssetError: a model cannot be had.
-    """
-    import torch
-    import transformers
-
-    transformers.logging.set_verbosity_error()  # the encoder's pooler is left out on purpose
-    transformers.utils.logging.disable_progress_bar()
-    shapes = shapes or Shapes()
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    comparisons = {}
-    for make in (encoder_cases, decoder_cases):
-        for name, candidates, num_tokens in make(shapes, assets, device):
-            options = {"rounds": rounds, "warmup": 2, "threads": threads}
-            comparisons[name] = compare(candidates, items=num_tokens, unit="tokens", **options)
-    return comparisons
+def run(*, rounds: int = 20, threads: int = 1, assets: str = "packaged") -> dict[str, Comparison]:
+    """Time all cases, on the GPU if there is one."""
+    options = {"rounds": rounds, "warmup": 2, "threads": threads, "unit": "tokens"}
+    return {
+        name: compare(candidates, items=num_tokens, **options)
+        for cases in (encoder_cases, decoder_cases)
+        for name, candidates, num_tokens in cases(assets)
+    }
 
 
-def encoder_cases(shapes: Shapes, assets: str, device: torch.device) -> Iterator[Case]:
-    """MiniLM: hidden states of padded texts, and steps of training on them."""
-    from transformers import AutoModel
+def encoder_cases(assets: str) -> Iterator[Case]:
+    """MiniLM: hidden states of padded texts, and steps of training on them, with dropout."""
+    path = checkpoint("encoder", assets)
+    library = at_work(AutoModel.from_pretrained(path, add_pooling_layer=False))
+    models = {"transformers": library, "ours": Bert.from_library(library)}
+    models["ours"].to(library.device, library.dtype)
 
-    from utils.models.bert import Bert
+    def states(model: nn.Module, batch: Batch) -> Tensor:
+        output = model(**batch)
+        return output if isinstance(output, Tensor) else output.last_hidden_state  # (B, T, D)
 
-    dtype = working_dtype(device)
-    library = AutoModel.from_pretrained(checkpoint("encoder", assets), add_pooling_layer=False)
-    library = library.to(device, dtype)
-    ours = Bert.from_library(library).to(device, dtype)
-    for shape in shapes.encoder:
+    def loss(model: nn.Module, batch: Batch) -> Tensor:
+        return states(model, batch).square().mean()
+
+    for shape in ENCODER:
         batch = random_batch(library, shape, padded=True)
-        candidates = encodings(library, ours, batch)
+        forward = torch.inference_mode()(states)
+        candidates = {name: partial(forward, model, batch) for name, model in models.items()}
         yield Case(f"encoder {_by(shape)}", candidates, int(batch["attention_mask"].sum()))
-    for shape in shapes.training:
+    for shape in TRAINING:
         batch = random_batch(library, shape, padded=True)
-        candidates = training_steps(library, ours, batch)
-        yield Case(f"training {_by(shape)}", candidates, int(batch["attention_mask"].sum()))
+        steps = {name: training_step(m, partial(loss, m, batch)) for name, m in models.items()}
+        yield Case(f"training {_by(shape)}", steps, int(batch["attention_mask"].sum()))
 
 
-def decoder_cases(shapes: Shapes, assets: str, device: torch.device) -> Iterator[Case]:
+def decoder_cases(assets: str) -> Iterator[Case]:
     """SmolLM2: the prompt alone, and tokens that follow a short one."""
-    from transformers import AutoModelForCausalLM
-
-    library = AutoModelForCausalLM.from_pretrained(checkpoint("causal_lm", assets))
-    library = library.to(device, working_dtype(device)).eval()
+    library = at_work(AutoModelForCausalLM.from_pretrained(checkpoint("causal_lm", assets)))
     models = llamas(library)
-    for shape in shapes.prompt:
+
+    def prompt(decoder: LibraryDecoder | Llama, batch: Batch) -> Tensor:
+        cache = decoder.new_cache(batch["attention_mask"], max_new_tokens=1)
+        return decoder.step(batch["input_ids"], cache)  # (B, V)
+
+    for shape in PROMPT:
         batch = random_batch(library, shape)
-        candidates = prompts(library, models, batch)
+        decoders = {"transformers": LibraryDecoder(library)} | models
+        candidates = {name: partial(prompt, each, batch) for name, each in decoders.items()}
         yield Case(f"prompt {_by(shape)}", candidates, shape[0] * shape[1])
-    for shape in shapes.decoding:
-        batch = random_batch(library, shape)
-        candidates = continuations(library, models, batch, shape[1])
+    for shape in DECODING:
+        candidates = continuations(library, models, random_batch(library, shape))
         yield Case(f"decoding {_by(shape)}", candidates, shape[0] * shape[1])
 
 
-def working_dtype(device: torch.device) -> torch.dtype:
-    """What a model usually runs in on a device."""
-    import torch
+def at_work(model: PreTrainedModel) -> PreTrainedModel:
+    """The model in eval mode on the GPU if there is one, in the type in which one uses it there."""
+    if torch.cuda.is_available():
+        model = model.to("cuda", torch.bfloat16)
+    return model.eval()
 
-    return torch.bfloat16 if device.type == "cuda" else torch.float32
 
-
-def random_batch(
-    model: BertModel | LlamaForCausalLM, shape: Shape, *, padded: bool = False
-) -> Batch:
+def random_batch(model: PreTrainedModel, shape: Shape, *, padded: bool = False) -> Batch:
     """Random ids; with padding the texts are from half of the length to all of it."""
-    import torch
-
     batch_size, length = shape
     generator = torch.Generator().manual_seed(0)
     ids = torch.randint(100, model.config.vocab_size, shape, generator=generator)
@@ -128,11 +116,6 @@ def random_batch(
 
 def llamas(library: LlamaForCausalLM) -> dict[str, Llama]:
     """Our model in the variants that run on the device of the library's."""
-    import torch
-
-    from utils.models.llama import Llama
-    from utils.models.packing import pack_linears
-
     ours = Llama.from_library(library).to(library.device, library.dtype)
     models = {"ours": ours}
     if library.device.type == "cpu" and torch.backends.mkldnn.is_available():
@@ -142,90 +125,47 @@ def llamas(library: LlamaForCausalLM) -> dict[str, Llama]:
     return models
 
 
-def encodings(library: nn.Module, ours: nn.Module, batch: Batch) -> Candidates:
-    """Forward passes without gradients."""
-    import torch
-
-    without_gradients = torch.inference_mode()
-    return {
-        "transformers": without_gradients(lambda: library(**batch).last_hidden_state),
-        "ours": without_gradients(lambda: ours(**batch)),
-    }
-
-
-def training_steps(library: nn.Module, ours: nn.Module, batch: Batch) -> Candidates:
-    """Steps with dropout, after which the models are trained and in training mode."""
-    return {
-        "transformers": training_step(library, lambda: library(**batch).last_hidden_state),
-        "ours": training_step(ours, lambda: ours(**batch)),
-    }
-
-
-def training_step(model: nn.Module, forward: Callable[[], Tensor]) -> Callable[[], Tensor]:
-    """Forward, backward and a fused AdamW update; the loss is the mean square of `forward`."""
-    import torch
-
+def training_step(model: nn.Module, loss: Callable[[], Tensor]) -> Run:
+    """Forward, backward and a fused AdamW update; returns the loss, a scalar tensor."""
     model.train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=2e-5, fused=True)
 
     def step() -> Tensor:
-        loss = forward().square().mean()
-        loss.backward()
+        value = loss()
+        value.backward()
         optimizer.step()
         optimizer.zero_grad()
-        return loss.detach()
+        return value.detach()
 
     return step
 
 
-def prompts(library: LlamaForCausalLM, models: dict[str, Llama], batch: Batch) -> Candidates:
-    """Logits after a prompt, whose keys and values are kept for what follows."""
-    from utils.decoding import LibraryDecoder
-
-    def after_prompt(decoder: LibraryDecoder | Llama) -> Tensor:
-        cache = decoder.new_cache(batch["attention_mask"], max_new_tokens=1)
-        return decoder.step(batch["input_ids"], cache)
-
-    decoders = {"transformers": LibraryDecoder(library)} | models
-    return {name: lambda d=decoder: after_prompt(d) for name, decoder in decoders.items()}
-
-
-def continuations(
-    library: LlamaForCausalLM, models: dict[str, Llama], batch: Batch, new_tokens: int
-) -> Candidates:
-    """Greedy decoding to the last of the new tokens; `generate` with its own settings."""
-    from utils.decoding import greedy
-
-    def generate() -> Tensor:
-        lengths = {"min_new_tokens": new_tokens, "max_new_tokens": new_tokens}
-        return library.generate(**batch, **lengths, do_sample=False)
+def continuations(library: LlamaForCausalLM, models: dict[str, Llama], batch: Batch) -> Candidates:
+    """Greedy decoding of as many tokens as the prompt has; `generate` with its own settings."""
+    batch_size, num_new = batch["input_ids"].shape
 
     def decode(model: Llama) -> Tensor:
-        cache = model.new_cache(batch["attention_mask"], new_tokens)
-        return greedy(model.step, batch["input_ids"], cache, max_new_tokens=new_tokens).ids
+        cache = model.new_cache(batch["attention_mask"], num_new)
+        return greedy(model.step, batch["input_ids"], cache, max_new_tokens=num_new).ids
 
-    candidates = {"transformers generate": generate}
-    for name, model in models.items():
-        candidates[name] = lambda m=model: decode(m)
-    for name, model in models.items():
-        floor = linears_alone(model, len(batch["input_ids"]), new_tokens)
-        candidates[name.replace("ours", "bare linears")] = floor
-    return candidates
+    lengths = {"min_new_tokens": num_new, "max_new_tokens": num_new}
+    generate = partial(library.generate, **batch, **lengths, do_sample=False)
+    ours = {name: partial(decode, model) for name, model in models.items()}
+    floors = {
+        name.replace("ours", "bare linears"): linears_alone(model, batch_size, num_new)
+        for name, model in models.items()
+    }
+    return {"transformers generate": generate} | ours | floors
 
 
-def linears_alone(model: Llama, batch_size: int, steps: int) -> Callable[[], None]:
+def linears_alone(model: Llama, batch_size: int, steps: int) -> Run:
     """The matrix products of `steps` steps, without anything between them."""
-    import torch
-    from torch import nn
-
-    from utils.models.packing import PackedLinear
-
     weight = model.embedding.weight
-    products = []
-    for module in model.modules():
-        if isinstance(module, nn.Linear | PackedLinear):
-            inputs = weight.new_ones(batch_size, 1, module.in_features)
-            products.append((module, inputs))
+    products = [
+        (module, weight.new_ones(batch_size, 1, module.in_features))
+        for module in model.modules()
+        if isinstance(module, nn.Linear | PackedLinear)
+    ]
 
     @torch.inference_mode()
     def run() -> None:

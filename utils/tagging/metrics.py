@@ -15,8 +15,7 @@ import numpy as np
 import pandas as pd
 from transformers import EvalPrediction
 
-from utils.benchmarking.significance import Difference
-from utils.benchmarking.timing import RESAMPLES
+from utils.benchmarking.significance import RESAMPLES, Difference
 from utils.tagging.alignment import align_predictions
 from utils.tagging.errors import TaggingError
 
