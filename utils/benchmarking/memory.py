@@ -14,8 +14,6 @@ import torch
 
 from utils.benchmarking.sizes import MB
 
-SAMPLING_INTERVAL = 1e-3  # seconds
-
 
 class PeakMemory(NamedTuple):
     """How far a call raised memory above what was held before it, in MB of 2**20 bytes.
@@ -49,7 +47,7 @@ def peak_memory(run: Callable[[], object]) -> PeakMemory:
     samples = [process.memory_info().rss]
 
     def sample() -> None:
-        while not done.wait(SAMPLING_INTERVAL):
+        while not done.wait(1e-3):
             samples.append(process.memory_info().rss)
 
     thread = threading.Thread(target=sample, daemon=True)

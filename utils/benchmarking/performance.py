@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 QUERY = "how can i choose a new pin for my account before the weekend"
 OUT_OF_SCOPE = "oos"  # the class of queries that belong to no other
 BATCH_SIZE = 32
-THROUGHPUT_QUERIES = 32
 
 
 class PerformanceBenchmark:
@@ -68,11 +67,6 @@ class PerformanceBenchmark:
         """Class (N,) of each query, or ValueError where an answer is no class of the dataset."""
         return self._predictions[0]
 
-    @property
-    def memory(self) -> PeakMemory:
-        """By how much memory rose while the dataset was classified; see `peak_memory`."""
-        return self._predictions[1]
-
     def correct(self) -> np.ndarray:
         """Whether each query (N,) was classified correctly, for paired tests."""
         return self.predict() == self.labels
@@ -113,7 +107,7 @@ class PerformanceBenchmark:
 
     def throughput(self, batch_size: int) -> float:
         """Queries per second, for 32 of the dataset's queries in batches of `batch_size`."""
-        rows = np.linspace(0, len(self.texts) - 1, THROUGHPUT_QUERIES).astype(int)
+        rows = np.linspace(0, len(self.texts) - 1, 32).astype(int)
         texts = [self.texts[row] for row in rows]
         run = partial(answer_all, self.pipeline, texts, batch_size)
         return len(texts) / measure(run, rounds=3, warmup=1, threads=self.threads).median
@@ -124,15 +118,18 @@ class PerformanceBenchmark:
         return {self.optim_type: numbers}
 
     def details(self) -> dict[str, float | None]:
-        """All that `run_benchmark` has, percentiles, quality by scope, throughput and memory."""
+        """All that `run_benchmark` has, percentiles, quality by scope, throughput and memory.
+
+        Memory is by how much it rose while the dataset was classified; see `peak_memory`.
+        """
         return {
             **self.run_benchmark()[self.optim_type],
             **{f"p{q}_ms": 1e3 * self.latency.percentile(q) for q in (50, 95, 99)},
             **self.quality(),
             "queries_per_s": self.throughput(1),
             "queries_per_s_batch_32": self.throughput(32),
-            "peak_memory_mb": self.memory.process_mb,
-            "peak_gpu_mb": self.memory.gpu_mb,
+            "peak_memory_mb": self._predictions[1].process_mb,
+            "peak_gpu_mb": self._predictions[1].gpu_mb,
             "threads": self.threads,
         }
 

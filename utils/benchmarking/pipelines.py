@@ -10,8 +10,6 @@ from utils.benchmarking.errors import BenchmarkError
 from utils.benchmarking.timing import Comparison, compare
 
 Answer = Mapping[str, Any]  # label and score
-
-
 # A text-classification pipeline of transformers, or whatever is called like one: the best label of
 # each text, with its score; a list of one for a single text.
 TextPipeline = Callable[..., Sequence[Answer]]

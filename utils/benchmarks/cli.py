@@ -30,8 +30,9 @@ def main(
         return
     if assets == "packaged":  # read by huggingface_hub when it is imported
         os.environ["HF_HUB_OFFLINE"] = "1"
-    given = {"threads": threads, "assets": assets, "rounds": rounds}
-    options = {option: value for option, value in given.items() if value is not None}
+    options = {"threads": threads, "assets": assets} | (
+        {} if rounds is None else {"rounds": rounds}
+    )
     try:
         for chosen in [name] if name else BENCHMARKS:
             typer.echo(f"Running {chosen} ...")

@@ -22,14 +22,13 @@ from utils.benchmarks.models import training_step
 
 BATCH_SIZE = 32
 LENGTHS = (16, 64)  # tokens
-NUM_LABELS = 6  # of short_texts
 
 
 def run(*, rounds: int = 5, threads: int = 1, assets: str = "packaged") -> dict[str, Comparison]:
     """Time training steps at each length, on the GPU if there is one."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     path = checkpoint("encoder", assets)
-    model = AutoModelForSequenceClassification.from_pretrained(path, num_labels=NUM_LABELS)
+    model = AutoModelForSequenceClassification.from_pretrained(path, num_labels=6)
     tokenizer = AutoTokenizer.from_pretrained(path)
     rows = load("short_texts", assets)["train"][:BATCH_SIZE]
     options = {"rounds": rounds, "warmup": 2, "items": BATCH_SIZE, "unit": "samples"}
