@@ -11,13 +11,17 @@ SCALE ?= small
 BENCH ?=
 JOBS ?= 1
 RESUME ?=
+PYTEST = $(BIN)/python -m pytest --durations=10
+# Two processes with one thread each: with two threads each they would wait for one another.
+PAIR = OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(PYTEST) -n2
+TEST_HUB = CHAPTERS="$(CHAPTERS)" $(PAIR) --dist worksteal tests/hub/test_chapters.py
 RUN_OPTIONS = --assets $(ASSETS) --scale $(SCALE) --jobs $(JOBS) $(if $(RESUME),--resume)
 
 .DEFAULT_GOAL := help
-.PHONY: help run pages report nightly test unit nbval lint assets lab notebooks bench clean
+.PHONY: help run pages report nightly test unit nbval test-hub lint assets lab notebooks bench clean
 
 help:  ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo '  Choose with CHAPTERS="2 3"  SCALE=small|full  ASSETS=packaged|hub  JOBS=2  RESUME=1'
 	@echo '              BENCH=name  PYTHON=python3.11'
 
@@ -30,16 +34,20 @@ pages: $(INSTALLED)  ## Build HTML pages from what was run
 report: $(INSTALLED)  ## Draw the history of all runs and say what drifted
 	$(BIN)/python -m utils.runner report
 
-nightly: $(INSTALLED)  ## Run all notebooks, build pages and report
-	$(BIN)/python -m utils.runner nightly $(RUN_OPTIONS)
+nightly: $(INSTALLED)  ## Run all notebooks, build pages and report, then test-hub
+	status=0; $(BIN)/python -m utils.runner nightly $(RUN_OPTIONS) || status=$$?; \
+	if [ $$status -ne 130 ]; then $(TEST_HUB) || status=1; fi; exit $$status  # 130: interrupted
 
 test: lint unit nbval  ## Check everything: lint, unit tests, notebooks
 
 unit: $(INSTALLED)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n2 --dist loadfile --cov --cov-fail-under=90
+	$(PAIR) --dist loadfile --ignore tests/hub/test_chapters.py --cov --cov-fail-under=90
 
 nbval: assets
-	OMP_NUM_THREADS=2 $(BIN)/python -m pytest -n0 --nbval-lax --nbval-current-env notebooks
+	$(PAIR) --dist loadfile --nbval-lax --nbval-current-env notebooks
+
+test-hub: $(INSTALLED)  ## Run notebooks against a small hub on this machine, all or CHAPTERS="2 3"
+	$(TEST_HUB)
 
 lint: $(INSTALLED)  ## Check style of code and notebooks
 	$(BIN)/ruff check

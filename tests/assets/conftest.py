@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -18,6 +19,7 @@ from .servers import PackageIndex
 
 ROOT = Path(__file__).parents[2]
 
+TOY_WHEEL = "toy_wheel-1.0-py3-none-any.whl"
 HELLO = {"toy/hello.txt": b"hello, world\n" * 40_000, "toy/config.json": b"{}"}
 GOODBYE = {"toy/goodbye.txt": b"so long"}
 
@@ -86,6 +88,12 @@ def index(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[PackageIndex
 
 
 @pytest.fixture
+def without_pip(index: PackageIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Copy wheels in this process; that pip brings them is what test_fetch.py shows."""
+    monkeypatch.setattr("utils.assets.fetch.download", index.copy)
+
+
+@pytest.fixture
 def write_catalog(tmp_path: Path) -> Callable[..., Path]:
     """Write a catalogue in which "greeting" and "farewell" are files of the given wheel."""
 
@@ -135,6 +143,40 @@ def start_fetch(catalog_file: Path) -> Iterator[Callable[..., subprocess.Popen[s
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
+
+
+def kill_when(condition: str) -> str:
+    """Code after which this process dies, like after kill -9, in the first `event` like that."""
+    return (
+        "import os, signal, sys\n"
+        "def kill(event, args):\n"
+        f"    if event == {condition}: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "sys.addaudithook(kill)\n"
+    )
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def leftovers(cache: Path) -> list[str]:
+    """What is in the cache besides whole assets and lock files."""
+    return [
+        path.name
+        for path in cache.iterdir()
+        if path.suffix != ".lock" and not path.name.startswith(("hello-", "goodbye-"))
+    ]
+
+
+def assets_in(cache: Path) -> list[str]:
+    return [path.name for path in cache.iterdir() if path.is_dir()]
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.01)
 
 
 def identity(content: bytes) -> dict[str, object]:

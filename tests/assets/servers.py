@@ -4,8 +4,11 @@ import http.server
 import io
 import threading
 import zipfile
+from pathlib import Path
 
 from loopback import send
+
+from utils.assets.catalog import Wheel
 
 
 class PackageIndex:
@@ -32,6 +35,14 @@ class PackageIndex:
                 archive.writestr(zipfile.ZipInfo(path), content)  # without today's date
         self.wheels[f"{project}-1.0-{tag}.whl"] = buffer.getvalue()
         return buffer.getvalue()
+
+    def copy(self, wheel: Wheel, folder: Path) -> Path:
+        """What `download` does, without pip."""
+        prefix = f"{wheel.name.replace('-', '_')}-"
+        (name,) = (file for file in self.wheels if file.startswith(prefix))
+        self.downloaded.append(name)
+        (folder / name).write_bytes(self.wheels[name])
+        return folder / name
 
     def answer(self, handler: http.server.BaseHTTPRequestHandler) -> None:
         _, folder, name, *_ = handler.path.split("/")

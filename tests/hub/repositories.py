@@ -5,6 +5,7 @@ that it has on the hub. `test_chapters.py` names the chapters that run on them.
 """
 
 from collections.abc import Callable
+from functools import cache
 
 from transformers import (
     BertConfig,
@@ -107,3 +108,9 @@ HUB: dict[str, Callable[[], Repository]] = {
     "google/xtreme": lambda: parquet(entities()),
     "codeparrot/codeparrot-clean-valid": lambda: converted_parquet(modules()),
 }
+
+
+@cache
+def repository(id: str) -> Repository:
+    """What the hub serves under `id`."""
+    return HUB[id]()

@@ -161,6 +161,7 @@ def _work(job: Job, events: Connection) -> None:
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, path))
     if job.threads:
         os.environ.setdefault("OMP_NUM_THREADS", str(job.threads))
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # a busy wait would stop the other job
     events.send(run_papermill(job, events.send))
 
 

@@ -64,8 +64,7 @@ def provenance_of(path: Path, root: Path, dials: Dials) -> Provenance:
         modified=bool(_git(root, "status", "--porcelain", "--", PACKAGE, str(path))),
         sources=_hash_of_sources(path, root / PACKAGE),
         dials=dials,
-        versions={"python": platform.python_version()}
-        | {name: version(name) for name in LIBRARIES},
+        versions=_versions(),
     )
 
 

@@ -1,17 +1,18 @@
-"""Snapshots with the real hub client against a hub on this machine."""
+"""Snapshots with the real hub client: what arrives, and what a user reads when the hub refuses."""
 
 import shutil
 import socket
-from collections.abc import Iterator
+from dataclasses import replace
 from itertools import repeat
 from pathlib import Path
 
 import pytest
 from datasets import ClassLabel, Dataset, Features, List, Value
-from hub.server import COMMIT, Hub, RefusalError, Repository
 from huggingface_hub import constants
-from loopback import serve
 
+from hub.conftest import set_endpoint
+from hub.repositories import repository
+from hub.server import COMMIT, TOKEN, Hub, RefusalError, Repository
 from utils.assets import datasets
 from utils.assets.catalog import load_catalog
 from utils.assets.datasets import load
@@ -19,37 +20,28 @@ from utils.assets.errors import AssetError
 from utils.assets.models import checkpoint
 
 ENCODER = "distilbert/distilbert-base-uncased"
+WEIGHTS = "model.safetensors"
+TRY_AGAIN = f'{ENCODER} could not be downloaded, try again or use assets="packaged":'
 
-
-@pytest.fixture(autouse=True)
-def hub_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty cache of the hub client, which may use the network."""
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "datasets")
-    return tmp_path / "hub"
-
-
-@pytest.fixture
-def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    """The hub, as the client knows it."""
-    hub = Hub()
-    with serve(hub) as url:
-        set_endpoint(monkeypatch, url)
-        yield hub
-
-
-def set_endpoint(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
-    """What HF_ENDPOINT does to the hub client when it is imported."""
-    template = f"{url}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
-    monkeypatch.setattr(constants, "ENDPOINT", url)
-    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+pytestmark = pytest.mark.usefixtures("hub_cache")
 
 
 @pytest.fixture
 def no_hub(monkeypatch: pytest.MonkeyPatch) -> None:
     """A hub address where nobody answers."""
     set_endpoint(monkeypatch, "http://127.0.0.1:9")
+
+
+@pytest.fixture
+def encoder(hub: Hub) -> Repository:
+    """The encoder on the hub: a small one that loads."""
+    hub.repositories[ENCODER] = repository(ENCODER)
+    return hub.repositories[ENCODER]
+
+
+def assert_whole(folder: str, repository: Repository) -> None:
+    """The checkpoint in `folder` is the hub's, to the byte."""
+    assert {path.name: path.read_bytes() for path in Path(folder).iterdir()} == repository.files
 
 
 def parquet(folder: Path, columns: dict[str, list], features: Features) -> bytes:
@@ -115,27 +107,100 @@ def test_offline_mode_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         load("tweets", "hub")
 
 
-INVALID_TOKEN = RefusalError(401, message="Invalid credentials in Authorization header")
+REFUSALS = [
+    (RefusalError(404, "RepoNotFound"), f"The hub has no model {ENCODER}: correct its id"),
+    (RefusalError(403, "GatedRepo"), f"{ENCODER} is gated: accept its terms"),
+    (RefusalError(404, "RevisionNotFound"), f"{ENCODER} has no revision .*: correct it"),
+    (RefusalError(500), f"{TRY_AGAIN} ."),
+]
 
 
-@pytest.mark.parametrize(
-    ("refusal", "sentence"),
-    [
-        (RefusalError(404, "RepoNotFound"), f"The hub has no model {ENCODER}: correct its id"),
-        (RefusalError(401, "RepoNotFound"), f"The hub has no model {ENCODER}: .*hf auth login"),
-        (INVALID_TOKEN, f"does not accept your token for {ENCODER}: run `hf auth login`"),
-        (RefusalError(404, "RevisionNotFound"), f"{ENCODER} has no revision .*: correct it"),
-        (RefusalError(403, "GatedRepo"), f"{ENCODER} is gated: accept its terms"),
-        (
-            RefusalError(500),
-            f'{ENCODER} could not be downloaded, try again or use assets="packaged": .',
-        ),
-    ],
-)
+@pytest.mark.parametrize(("refusal", "sentence"), REFUSALS)
 def test_each_refusal_has_its_sentence(hub: Hub, refusal: RefusalError, sentence: str) -> None:
     hub.errors["/"] = repeat(refusal)
     with pytest.raises(AssetError, match=sentence):
         checkpoint("encoder", "hub")
+
+
+@pytest.mark.usefixtures("hub")
+def test_a_wrong_id() -> None:
+    sentence = (
+        f"The hub has no model {ENCODER}: correct its id in catalog.toml, "
+        "or run `hf auth login` if it is private."
+    )
+    with pytest.raises(AssetError) as error:
+        checkpoint("encoder", "hub")
+    assert str(error.value) == sentence
+
+
+def test_a_missing_revision(hub: Hub) -> None:
+    hub.repositories["CogComp/trec"] = Repository("dataset", {})
+    with pytest.raises(AssetError, match="CogComp/trec has no revision refs/convert/parquet: corr"):
+        load("questions", "hub")
+
+
+@pytest.mark.parametrize(
+    ("access", "sentence"),
+    [
+        ("gated", f"{ENCODER} is gated: accept its terms on the hub, then run `hf auth login`"),
+        ("private", "or run `hf auth login` if it is private"),
+    ],
+)
+def test_a_token_opens_what_is_closed(
+    hub: Hub, encoder: Repository, access: str, sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub.repositories[ENCODER] = replace(encoder, access=access)
+    with pytest.raises(AssetError, match=sentence):
+        checkpoint("encoder", "hub")
+    monkeypatch.setenv("HF_TOKEN", "hf_expired")
+    with pytest.raises(AssetError, match=f"accept your token for {ENCODER}: run `hf auth login`"):
+        checkpoint("encoder", "hub")
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    assert_whole(checkpoint("encoder", "hub"), encoder)
+
+
+@pytest.mark.parametrize("which", ["GET .*/revision/main", f"GET .*/{WEIGHTS}"])
+def test_a_server_error_stops_and_the_next_try_is_whole(
+    hub: Hub, encoder: Repository, which: str
+) -> None:
+    hub.errors[which] = iter([RefusalError(500)])
+    with pytest.raises(AssetError, match=TRY_AGAIN):
+        checkpoint("encoder", "hub")
+    assert_whole(checkpoint("encoder", "hub"), encoder)
+
+
+@pytest.mark.parametrize("which", ["GET .*/tree/", f"HEAD .*/{WEIGHTS}"])
+def test_a_server_error_is_tried_again_by_itself(hub: Hub, encoder: Repository, which: str) -> None:
+    hub.errors[which] = iter([RefusalError(500)])
+    assert_whole(checkpoint("encoder", "hub"), encoder)
+    assert next(hub.errors[which], None) is None, "the error was met"
+
+
+def test_a_whole_snapshot_serves_while_the_hub_is_down(hub: Hub, encoder: Repository) -> None:
+    folder = checkpoint("encoder", "hub")
+    hub.errors["/"] = repeat(RefusalError(500))
+    assert checkpoint("encoder", "hub") == folder
+
+
+def test_a_broken_download_goes_on_where_it_stopped(hub: Hub, encoder: Repository) -> None:
+    hub.breaks[WEIGHTS] = 1
+    assert_whole(checkpoint("encoder", "hub"), encoder)
+    assert hub.downloads.count((ENCODER, WEIGHTS)) == 2
+
+
+def test_a_file_that_never_arrives_whole(
+    hub: Hub, encoder: Repository, hub_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub.breaks[WEIGHTS] = 100
+    with pytest.raises(AssetError, match=TRY_AGAIN):
+        checkpoint("encoder", "hub")
+    assert not list(hub_cache.rglob(WEIGHTS)), "nothing half-written bears the name"
+    with monkeypatch.context() as patch:
+        set_endpoint(patch, "http://127.0.0.1:9")
+        with pytest.raises(AssetError, match=f"{ENCODER} is not in the local cache"):
+            checkpoint("encoder", "hub")
+    hub.breaks.clear()
+    assert_whole(checkpoint("encoder", "hub"), encoder)
 
 
 def test_questions_get_our_names_and_a_validation_split(hub: Hub, tmp_path: Path) -> None:
