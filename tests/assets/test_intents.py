@@ -97,20 +97,6 @@ def test_home_assistant_understands_every_command(
         assert (command.intent, spans(command)) in readings, command.text
 
 
-def test_tokens_are_the_text_without_spaces(commands: list[Command]) -> None:
-    for command in commands:
-        assert "".join(command.tokens) == "".join(command.text.split())
-        assert len(command.tokens) == len(command.tags)
-        assert command.text == " ".join(command.text.split())
-
-
-def test_tags_are_valid_iob2(commands: list[Command]) -> None:
-    for command in commands:
-        for before, tag in zip(["O", *command.tags], command.tags, strict=False):
-            assert tag[0] in "OB" or before[2:] == tag[2:]
-        assert sum(tag[0] == "B" for tag in command.tags) == len(command.fillers)
-
-
 def test_a_skeleton_is_the_text_with_open_slots(commands: list[Command]) -> None:
     for command in commands:
         text = command.skeleton
@@ -158,14 +144,6 @@ def test_devices_fit_what_the_template_asks_for(commands: list[Command]) -> None
     assert domains["HassLawnMowerDock"] == domains["HassLawnMowerStartMowing"] == {"lawn_mower"}
     assert domains["HassVacuumStart"] <= {"vacuum", "area", "floor"}
     assert domains["HassGetWeather"] == {"weather"}
-
-
-def test_fillers_are_given_in_all_languages() -> None:
-    for table in fillers().values():
-        for values in table.values():
-            assert all(len(words) == len(LANGUAGES) == 4 for words in values.values())
-            for place in range(len(LANGUAGES)):
-                assert len({words[place].lower() for words in values.values()}) == len(values)
 
 
 def test_a_command_reads_off_its_pieces() -> None:

@@ -14,16 +14,6 @@ from utils.assets.datasets import load
 from utils.assets.intents import LANGUAGES, fillers
 from utils.assets.slots import SHARES, TYPE_OF, TYPES, all_values, values_of
 
-COUNTS = {  # of slots in English, German, French and Italian: to train with, to validate, to test
-    "CONTENT": ((125, 238, 233, 240), (51, 222, 226, 226), (102, 238, 240, 240)),
-    "DEVICE": ((800, 1079, 984, 986), (604, 1037, 899, 862), (859, 1157, 1047, 883)),
-    "ITEM": ((404, 550, 600, 599), (256, 552, 600, 600), (348, 600, 600, 600)),
-    "LEVEL": ((535, 504, 531, 530), (546, 526, 552, 526), (621, 523, 564, 540)),
-    "NAME": ((433, 590, 557, 551), (229, 584, 593, 546), (400, 598, 569, 536)),
-    "PLACE": ((1514, 1320, 1207, 1270), (1408, 1430, 1145, 1323), (1480, 1367, 1182, 1348)),
-    "TIME": ((645, 826, 816, 836), (664, 844, 853, 825), (846, 839, 827, 851)),
-}
-ROWS = ((3614, 4478, 4281, 4308), (3022, 4439, 4163, 4049), (3690, 4624, 4363, 4210))
 SPLITS = ("train", "validation", "test")
 
 Row = dict[str, Any]
@@ -109,19 +99,12 @@ def test_tags_are_valid_iob2(rows: list[Row]) -> None:
             assert tag[0] in "OB" or before[2:] == tag[2:]
 
 
-def test_rows_of_each_split_and_language(rows: list[Row]) -> None:
-    counts = Counter((row["split"], row["language"]) for row in rows)
-    for split, numbers in zip(SPLITS, ROWS, strict=True):
-        assert tuple(counts[split, language] for language in LANGUAGES) == numbers
-
-
 @pytest.mark.parametrize("kind", TYPES)
 def test_each_split_and_language_has_slots_of_each_type(rows: list[Row], kind: str) -> None:
     counts = Counter(
         (row["split"], row["language"]) for row in rows for found, _ in spans(row) if found == kind
     )
-    for split, numbers in zip(SPLITS, COUNTS[kind], strict=True):
-        assert tuple(counts[split, language] for language in LANGUAGES) == numbers
+    assert all(counts[place] > 50 for place in product(SPLITS, LANGUAGES))
 
 
 def test_values_have_the_type_of_their_list(rows: list[Row]) -> None:

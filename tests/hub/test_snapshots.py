@@ -107,30 +107,18 @@ def test_offline_mode_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         load("tweets", "hub")
 
 
-REFUSALS = [
-    (RefusalError(404, "RepoNotFound"), f"The hub has no model {ENCODER}: correct its id"),
-    (RefusalError(403, "GatedRepo"), f"{ENCODER} is gated: accept its terms"),
-    (RefusalError(404, "RevisionNotFound"), f"{ENCODER} has no revision .*: correct it"),
-    (RefusalError(500), f"{TRY_AGAIN} ."),
-]
-
-
-@pytest.mark.parametrize(("refusal", "sentence"), REFUSALS)
-def test_each_refusal_has_its_sentence(hub: Hub, refusal: RefusalError, sentence: str) -> None:
-    hub.errors["/"] = repeat(refusal)
-    with pytest.raises(AssetError, match=sentence):
+def test_a_hub_that_is_down_says_so(hub: Hub) -> None:
+    hub.errors["/"] = repeat(RefusalError(500))
+    with pytest.raises(AssetError, match=f"{TRY_AGAIN} ."):
         checkpoint("encoder", "hub")
 
 
 @pytest.mark.usefixtures("hub")
-def test_a_wrong_id() -> None:
-    sentence = (
-        f"The hub has no model {ENCODER}: correct its id in catalog.toml, "
-        "or run `hf auth login` if it is private."
-    )
-    with pytest.raises(AssetError) as error:
+@pytest.mark.parametrize("token", ["", TOKEN])
+def test_a_wrong_id(token: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", token)
+    with pytest.raises(AssetError, match=f"The hub has no model {ENCODER}: correct its id in cat"):
         checkpoint("encoder", "hub")
-    assert str(error.value) == sentence
 
 
 def test_a_missing_revision(hub: Hub) -> None:

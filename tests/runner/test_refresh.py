@@ -70,6 +70,10 @@ def test_refresh_keeps_the_work_and_drops_the_traces(project: Path, refreshed: P
     assert code[0].outputs == []
     assert code[2].outputs[0].text == "2\n"
 
+    first = refreshed.read_bytes()
+    assert refresh().exit_code == 0
+    assert refreshed.read_bytes() == first, "refreshing again changes nothing"
+
 
 def test_generated_cells_know_the_repository(project: Path) -> None:
     path = project / "notebooks" / "articles" / "tiny.ipynb"
@@ -80,12 +84,6 @@ def test_generated_cells_know_the_repository(project: Path) -> None:
     assert f"(https://colab.research.google.com/github/{page})" in badges
     assert f"(https://kaggle.com/kernels/welcome?src=https://github.com/{page})" in badges
     assert f"%pip install --quiet git+{REPOSITORY}" in setup.source
-
-
-def test_refreshing_again_changes_nothing(project: Path, refreshed: Path) -> None:
-    first = refreshed.read_bytes()
-    assert refresh().exit_code == 0
-    assert refreshed.read_bytes() == first
 
 
 def test_a_failing_notebook_stays_as_it_was(project: Path) -> None:
