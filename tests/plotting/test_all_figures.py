@@ -14,9 +14,10 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from utils.plotting import (
-    plot_attention_grid,
+    head_view,
+    model_view,
+    neuron_view,
     plot_attention_heads,
-    plot_attention_lines,
     plot_bars,
     plot_class_balance,
     plot_class_probabilities,
@@ -32,7 +33,6 @@ from utils.plotting import (
     plot_next_words,
     plot_padding,
     plot_probability_tree,
-    plot_query_and_keys,
     plot_reliability,
     plot_scatter,
     plot_token_stages,
@@ -54,7 +54,7 @@ padded = [*QUESTION[:5], *["[PAD]"] * (len(QUESTION) - 5)]
 mask = [[1] * len(QUESTION), [1] * 5 + [0] * (len(QUESTION) - 5)]
 
 attention = rng.dirichlet(np.ones(len(QUESTION)) / 4, size=(4, 12, len(QUESTION)))
-vectors = rng.normal(size=(2, len(QUESTION), 32))
+vectors = rng.normal(size=(2, 1, 1, len(QUESTION), 32))
 
 words = ["nice", " dog", "\n", "Transformers", "$10^{$"]
 shares = rng.dirichlet(np.ones(1000) / 20)
@@ -74,11 +74,9 @@ FIGURES = {
     "attention heatmap": lambda: plot_attention_heads(
         {"head 8": attention[0, 8, :3]}, QUESTION[:3], "Attention", key_tokens=QUESTION
     ),
-    "attention lines": lambda: plot_attention_lines(
-        {f"head {i}": weights for i, weights in enumerate(attention[0])}, QUESTION, LONG_TITLE
-    ),
-    "attention grid": lambda: plot_attention_grid(attention, QUESTION, "All heads"),
-    "query and keys": lambda: plot_query_and_keys(*vectors, QUESTION, "Neurons", query=4),
+    "attention lines": lambda: head_view(attention, QUESTION, LONG_TITLE).figure,
+    "attention grid": lambda: model_view(attention, QUESTION, "All heads").figure,
+    "query and keys": lambda: neuron_view(*vectors, QUESTION, "Neurons", query=4).figure,
     "class balance": lambda: plot_class_balance(pd.Series(names).value_counts(), "Classes"),
     "lengths": lambda: plot_lengths(y_true + 3, names, title="Lengths"),
     "embedding": lambda: plot_embedding_panels(

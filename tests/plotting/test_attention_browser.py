@@ -235,6 +235,8 @@ def test_thumbnails_are_drawn(page, exported):
 
 def test_a_neuron_view_shows_how_a_weight_comes_about(page, exported, numbers):
     view, place = view_on(page, exported, "neuron"), (2, 1)
+    assert_table(view, numbers, place, query=0)
+    view.get_by_role("button", name="Back to the lines").click()
     assert_lines(opacities(view)[0], numbers["attention"][place])
     token(view, "query", 2).click()
     assert_table(view, numbers, place, query=2)
@@ -278,8 +280,6 @@ def test_views_fit_the_screen(page, exported, width):
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     for name in VIEWS:
         view = view_on(page, exported, name)
-        if name == "neuron":
-            token(view, "query", 2).click()
         size = "e => [e.scrollWidth - e.clientWidth, e.scrollHeight - e.clientHeight]"
         assert view.locator("html").evaluate(size) == [0, 0], name
         element = page.locator("iframe").nth(list(VIEWS).index(name))

@@ -1,19 +1,24 @@
 """What stands on a page, from notebooks with outputs made by hand."""
 
+import base64
 from pathlib import Path
 
 import pytest
 from bs4 import BeautifulSoup
+from markupsafe import Markup
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from utils.runner.pages.markdown import mathml, sentences
-from utils.runner.pages.notebook import body
+from utils.runner.pages.notebook import body, outline
+from utils.runner.pages.templates import render
 
 PIXEL = (
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGA"
     "WjR9awAAAABJRU5ErkJggg=="
 )
+SVG = "<svg xmlns='http://www.w3.org/2000/svg'/>"
+SVG_URL = f"data:image/svg+xml;base64,{base64.b64encode(SVG.encode()).decode()}"
 
 
 def shown(*cells: NotebookNode, folder: Path = Path()) -> BeautifulSoup:
@@ -94,10 +99,47 @@ def test_pictures_from_hosts_become_links() -> None:
     ]
 
 
-def test_pictures_beside_the_notebook_are_embedded(tmp_path: Path) -> None:
-    (tmp_path / "plot.svg").write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
-    page = shown(new_markdown_cell("![a plot](plot.svg)"), folder=tmp_path)
-    assert page.img["src"].startswith("data:image/svg+xml;base64,")
+def test_pictures_beside_the_notebook_are_embedded_or_said_to_be_missing(tmp_path: Path) -> None:
+    for file in ("figures/a plot.svg", "notebooks/plot.svg"):
+        (tmp_path / file).parent.mkdir()
+        (tmp_path / file).write_text(SVG)
+    text = "![one](plot.svg) <img src='../figures/a%20plot.svg'>\n\n![no](figures/no.svg)"
+    page = shown(new_markdown_cell(text), folder=tmp_path / "notebooks")
+    assert [picture["src"] for picture in page("img")] == [SVG_URL, SVG_URL]
+    assert page("p")[1].text == "The picture figures/no.svg is missing."
+
+
+def test_vector_graphics_of_code_are_shown_with_their_description() -> None:
+    figure = output(**{"image_svg+xml": SVG, "image_png": PIXEL})
+    page = shown(figure, new_markdown_cell('One "box" & one arrow.'))
+    assert [(picture["src"], picture["alt"]) for picture in page("img")] == [
+        (SVG_URL, 'One "box" & one arrow.')
+    ]
+
+
+def test_sections_are_listed_each_with_an_id_of_its_own() -> None:
+    text = '# Title\n\n## 1 The *data* $x$\n\n### Its "shape"\n\n#### Deep\n\n## 1 The *data* $x$'
+    table = output(text_html="<h2>no section</h2>")
+    html = body(new_notebook(cells=[new_markdown_cell(text), table]), Path())
+    assert outline(html) == [
+        ("2", "1-The-data-x", "1 The data x"),
+        ("3", "Its-shape", 'Its "shape"'),
+        ("2", "1-The-data-x-1", "1 The data x"),
+    ]
+    page = render("page.html.j2", sections=outline(html), body=Markup(html))
+    links = [
+        link["href"].removeprefix("#")
+        for link in BeautifulSoup(page, "html.parser").select(".sections a")
+    ]
+    assert links == [name for _, name, _ in outline(html)]
+    assert all(BeautifulSoup(page, "html.parser").find(id=name) for name in links)
+
+
+def test_parameters_are_shown_once_with_the_values_of_the_run() -> None:
+    dials = new_code_cell('a = "x"  # "x" or "y"\nb = 1', metadata={"tags": ["parameters"]})
+    injected = {"tags": ["injected-parameters"]}
+    page = shown(dials, new_code_cell('# Parameters\na = "y"\nb = 2\n', metadata=injected))
+    assert [cell.text.strip() for cell in page("pre")] == ['a = "y"  # "x" or "y"\nb = 2']
 
 
 def test_widgets_and_scripts_of_other_libraries_give_way_to_text() -> None:

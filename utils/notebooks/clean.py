@@ -12,7 +12,8 @@ STANDARD_METADATA = {
 AUTHORS_METADATA = ("description",)
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 ERROR_TAG = "papermill-error-cell-tag"
-PAPERMILL_TAGS = ("injected-parameters", ERROR_TAG)
+INJECTED_TAG = "injected-parameters"
+PAPERMILL_TAGS = (INJECTED_TAG, ERROR_TAG)
 
 
 def clean(notebook: NotebookNode) -> None:

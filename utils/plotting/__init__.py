@@ -8,15 +8,7 @@ of a cell it is shown once. `fig.axes` gives the axes to whoever wants to add so
 `*_view` functions return what a notebook shows as an interactive view, or else as a picture.
 """
 
-from utils.plotting.attention import (
-    head_view,
-    model_view,
-    neuron_view,
-    plot_attention_grid,
-    plot_attention_heads,
-    plot_attention_lines,
-    plot_query_and_keys,
-)
+from utils.plotting.attention import head_view, model_view, neuron_view, plot_attention_heads
 from utils.plotting.bars import plot_bars
 from utils.plotting.calibration import expected_calibration_error, plot_reliability
 from utils.plotting.classification import plot_class_probabilities, plot_confusion_matrix

@@ -4,10 +4,5 @@ The views follow BertViz: Vig (2019), "A Multiscale Visualization of Attention i
 Model". Each is one self-contained piece of HTML beside a static picture for places without scripts.
 """
 
-from utils.plotting.attention.figures import (
-    plot_attention_grid,
-    plot_attention_heads,
-    plot_attention_lines,
-    plot_query_and_keys,
-)
+from utils.plotting.attention.figures import plot_attention_heads
 from utils.plotting.attention.views import AttentionView, head_view, model_view, neuron_view

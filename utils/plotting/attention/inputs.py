@@ -1,11 +1,10 @@
-"""Checks of attention weights, queries and keys: each failure is one sentence for the caller."""
+"""What figures and views of attention take: arrays or tensors that fit the tokens beside them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
-
-from utils.plotting.validation import not_empty
+from scipy.special import softmax
 
 MAX_TOKENS = 48  # two columns of more tokens are longer than a screen
 SUM_TOLERANCE = 0.02  # bf16 weights sum to 1 within about 0.01
@@ -18,106 +17,66 @@ def as_array(values: ArrayLike) -> np.ndarray:
     return np.asarray(values, dtype=np.float64)
 
 
-def checked_attention(attention: Sequence[ArrayLike], tokens: Sequence[str]) -> np.ndarray:
-    """(L, H, T, T) weights of L layers and H heads that fit the T `tokens`, or ValueError."""
-    if len(attention) == 0 or any(layer is None for layer in attention):
+def stack_layers(what: str, layers: Sequence[ArrayLike]) -> np.ndarray:
+    """(L, H, T, ...) from an array, or from the L tensors (1, H, T, ...) that models return."""
+    if len(layers) == 0 or any(layer is None for layer in layers):
         raise ValueError(
-            "attention is empty: load the model with attn_implementation='eager' and call it with "
+            f"{what} is empty: load the model with attn_implementation='eager' and call it with "
             "output_attentions=True."
         )
+    stacked = np.stack([as_array(layer) for layer in layers])
+    if stacked.ndim == 5 and stacked.shape[1] == 1:
+        stacked = stacked[:, 0]
+    if stacked.ndim != 4:
+        raise ValueError(
+            f"{what} has shape {stacked.shape}, but a view shows one example: pass L layers "
+            "(1, H, T, ...), sliced to [i : i + 1] from a batch, or one array (L, H, T, ...)."
+        )
+    return stacked
+
+
+def checked_attention(attention: Sequence[ArrayLike], tokens: Sequence[str]) -> np.ndarray:
+    """(L, H, T, T) weights of L layers and H heads that fit the T `tokens`, or ValueError."""
     weights = stack_layers("attention", attention)
-    check_tokens(tokens)
-    if weights.shape[2:] != (len(tokens), len(tokens)):
-        raise ValueError(
-            f"attention has shape {weights.shape} (layers, heads, queries, keys), but there are "
-            f"{len(tokens)} tokens: pass the tokens of the same input, special tokens included."
-        )
-    check_rows("attention", weights)
+    check_weights("attention", weights, tokens, tokens)
     return weights
 
 
-def stack_layers(what: str, layers: Sequence[ArrayLike]) -> np.ndarray:
-    """(L, H, T, ...) from an array, or from the tuple of (1, H, T, ...) that models return."""
-    arrays = [as_array(layer) for layer in layers]
-    if any(array.ndim == 4 and len(array) != 1 for array in arrays):
-        raise ValueError(
-            f"{what} holds {len(arrays[0])} examples, but a view shows one: pass the layers "
-            "sliced to [i : i + 1]."
-        )
-    arrays = [array[0] if array.ndim == 4 else array for array in arrays]
-    shapes = {array.shape for array in arrays}
-    if len(shapes) != 1 or arrays[0].ndim != 3:
-        raise ValueError(
-            f"{what} has layers of shapes {sorted(shapes)}: pass one (1, H, T, ...) tensor per "
-            "layer or one (L, H, T, ...) array."
-        )
-    return np.stack(arrays)
-
-
-def check_tokens(tokens: Sequence[str]) -> None:
-    """Raise ValueError unless `tokens` is a sequence of strings that fits a screen."""
-    if isinstance(tokens, str) or not all(isinstance(token, str) for token in tokens):
-        raise ValueError(
-            "tokens must be a list of strings: pass tokenizer.convert_ids_to_tokens(input_ids)."
-        )
-    if not 1 <= len(tokens) <= MAX_TOKENS:
-        raise ValueError(f"{len(tokens)} tokens: pass at least 1 and at most {MAX_TOKENS}.")
-
-
-def check_rows(what: str, weights: np.ndarray) -> None:
-    """Raise ValueError unless each row of `weights` (..., T, S) is a distribution over S keys."""
-    if not np.isfinite(weights).all() or weights.min() < 0:
-        raise ValueError(
-            f"{what} holds negative values or NaN: pass weights after the softmax, not scores."
-        )
+def check_weights(
+    what: str, weights: np.ndarray, queries: Sequence[str], keys: Sequence[str]
+) -> None:
+    """Raise ValueError unless `weights` (..., T, S) fit the tokens and each row sums to 1."""
+    check_tokens(what, weights.shape[-2:], (len(queries), len(keys)))
     sums = weights.sum(-1)
-    worst = sums.ravel()[np.abs(sums - 1).argmax()]
-    if abs(worst - 1) > SUM_TOLERANCE:
+    if not (weights.min() >= 0 and abs(sums - 1).max() <= SUM_TOLERANCE):  # NaN fails, too
+        worst = sums.ravel()[abs(sums - 1).argmax()]
         raise ValueError(
-            f"A row of {what} sums to {worst:.3f} instead of 1: pass the weights of a model in "
-            "eval mode, after the softmax over the keys."
+            f"A row of {what} sums to {worst:.3f} instead of 1, or holds a negative weight: pass "
+            "the weights of a model in eval mode, after the softmax over the keys."
         )
-
-
-def checked_panels(
-    panels: Mapping[str, ArrayLike], queries: Sequence[str], keys: Sequence[str]
-) -> dict[str, np.ndarray]:
-    """Name -> (T, S) weights that fit the T `queries` and S `keys`, or ValueError."""
-    not_empty("panels", panels)
-    check_tokens(queries)
-    check_tokens(keys)
-    weights = {name: as_array(panel) for name, panel in panels.items()}
-    for name, panel in weights.items():
-        if panel.shape != (len(queries), len(keys)):
-            raise ValueError(
-                f"{name!r} has shape {panel.shape}, but there are {len(queries)} query and "
-                f"{len(keys)} key tokens: pass one matrix (queries, keys) per panel."
-            )
-        check_rows(repr(name), panel)
-    return weights
 
 
 def checked_projections(
     queries: Sequence[ArrayLike], keys: Sequence[ArrayLike], tokens: Sequence[str]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Queries and keys, each (L, H, T, head_dim) and finite, for the T `tokens`, or ValueError."""
-    not_empty("queries", queries)
     q, k = stack_layers("queries", queries), stack_layers("keys", keys)
-    check_tokens(tokens)
-    if q.shape != k.shape or q.shape[2] != len(tokens):
+    check_tokens("queries", q.shape[2:3], (len(tokens),))
+    if q.shape != k.shape or not np.isfinite([q, k]).all():
         raise ValueError(
-            f"queries have shape {q.shape} and keys {k.shape} (layers, heads, tokens, head "
-            f"dimension), but there are {len(tokens)} tokens: pass both of the same input."
+            f"queries {q.shape} and keys {k.shape} differ in shape or hold NaN: pass both of the "
+            "same input."
         )
-    if not (np.isfinite(q).all() and np.isfinite(k).all()):
-        raise ValueError("queries or keys hold NaN or infinity: repair the model's input first.")
     return q, k
 
 
-def check_index(what: str, index: int, count: int) -> None:
-    """Raise ValueError unless `index` counts one of `count` things from 0."""
-    if not 0 <= index < count:
-        raise ValueError(f"{what} {index} does not exist: choose 0 to {count - 1}.")
+def check_tokens(what: str, shape: Sequence[int], counts: Sequence[int]) -> None:
+    """Raise ValueError unless there is a token for each position, and not more than fit."""
+    if tuple(shape) != tuple(counts) or max(counts) > MAX_TOKENS:
+        raise ValueError(
+            f"{what} has {tuple(shape)} positions for {tuple(counts)} tokens: pass the tokens of "
+            f"the same input, special tokens included, at most {MAX_TOKENS}."
+        )
 
 
 def softmax_scores(queries: np.ndarray, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -126,5 +85,4 @@ def softmax_scores(queries: np.ndarray, keys: np.ndarray) -> tuple[np.ndarray, n
     Vaswani et al. (2017), "Attention Is All You Need", equation 1.
     """
     scores = queries @ np.swapaxes(keys, -1, -2) / np.sqrt(queries.shape[-1])
-    exponentials = np.exp(scores - scores.max(-1, keepdims=True))
-    return scores, exponentials / exponentials.sum(-1, keepdims=True)
+    return scores, softmax(scores, axis=-1)

@@ -1,8 +1,8 @@
 """Interactive views of attention: one head layer by layer, the whole model, single neurons.
 
 A view is a sandboxed iframe that carries its data, styles and script. It loads nothing, and several
-on one page cannot disturb each other. A static picture lies behind it: where a host strips iframes
-or runs no scripts (an untrusted notebook, say), that picture is seen instead.
+on one page cannot disturb each other. A static picture with a hint lies behind it: where a host
+strips iframes or runs no scripts (an untrusted notebook, say), these are seen instead.
 """
 
 import base64
@@ -16,54 +16,38 @@ from importlib.resources import files
 from string import Template
 
 import numpy as np
-from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 from PIL import Image
 
-from utils.plotting.attention.figures import (
-    head_colors,
-    line_figure,
-    plot_attention_grid,
-    plot_query_and_keys,
-)
-from utils.plotting.attention.inputs import (
-    check_index,
-    checked_attention,
-    checked_projections,
-    softmax_scores,
-)
-from utils.plotting.style import INK
-from utils.plotting.validation import not_empty
+from utils.plotting.attention.figures import grid_figure, head_colors, line_figure, query_figure
+from utils.plotting.attention.inputs import checked_attention, checked_projections, softmax_scores
+from utils.plotting.heatmaps import ink_on
 
 WIDTH = 770  # pixels, of the static picture and at most of the view
 TOKEN_ROW = 22  # pixels, as in the style sheet
 THUMBNAIL = 100  # pixels, with its gap, at most
 PNG_COLORS = 128
-FRAME = (
-    '<div style="position:relative;max-width:{width}px;height:{height};overflow:hidden">'
-    '<img src="data:image/webp;base64,{picture}" alt="{text}" '
-    'style="max-width:100%;max-height:100%">'
-    '<iframe sandbox="allow-scripts" title="{text}" srcdoc="{document}" style="position:absolute;'
-    'top:0;left:0;width:100%;height:100%;border:0;background:transparent"></iframe></div>'
+HINT = (
+    "Only a picture. For the interactive view run the cell, or choose Trust Notebook in the "
+    "command palette (View menu)."
 )
+FRAME = """\
+<div style="position:relative;max-width:{width}px;height:{height};overflow:hidden">
+<img src="data:image/webp;base64,{picture}" alt="{text}" style="max-width:100%;max-height:94%">
+<p style="margin:0;font-size:12px">{hint}</p>
+<iframe sandbox="allow-scripts" title="{text}" srcdoc="{document}" style="position:absolute;\
+top:0;left:0;width:100%;height:100%;border:0;background:transparent"></iframe></div>"""
 
 
 @dataclass(frozen=True)
 class AttentionView:
-    """What a notebook shows as one bundle: the interactive HTML, its static picture, its words.
-
-    Attributes:
-        text: what the view shows, in words.
-        document: the HTML document inside the iframe.
-        figure: the static picture.
-        height: of the iframe in CSS units.
-    """
+    """What a notebook shows as one bundle: the interactive HTML, its static picture, its words."""
 
     text: str
-    document: str = field(repr=False)
+    document: str = field(repr=False)  # inside the iframe
     figure: Figure = field(repr=False)
-    height: str = field(repr=False)
+    height: str = field(repr=False)  # of the iframe, in CSS units
 
     @cached_property
     def html(self) -> str:
@@ -73,6 +57,7 @@ class AttentionView:
             height=self.height,
             picture=encode_image(self._image, "WEBP", quality=60, method=6),
             text=escape(self.text),
+            hint=HINT,
             document=escape(self.document, quote=False).replace('"', "&quot;"),
         )
 
@@ -103,43 +88,29 @@ def head_view(
 ) -> AttentionView:
     """Lines between tokens, as opaque as the weight and coloured by head, for one layer at a time.
 
-    Weights are kept to 1/65535.
-
     Args:
         attention: what a model returns, L tensors (1, H, T, T), or an array (L, H, T, T).
         tokens: T tokens.
         sentence_b: position where a second sentence starts; adds a choice of sentence pairs.
-        layer: the layer shown at first.
-        heads: the heads shown at first; all if not given.
+        layer, heads: shown at first, all heads if not given; -1 is the last.
 
     Raises:
-        ValueError: shapes that do not fit, rows that do not sum to 1, or no such layer, head or
-            position.
+        ValueError: shapes that do not fit, or rows that do not sum to 1.
     """
     weights = checked_attention(attention, tokens)
-    num_layers, num_heads, num_tokens, _ = weights.shape
-    shown = sorted(set(range(num_heads) if heads is None else heads))
-    not_empty("heads", shown)
-    check_index("layer", layer, num_layers)
-    for head in shown:
-        check_index("head", head, num_heads)
-    if sentence_b is not None and not 1 <= sentence_b < num_tokens:
-        raise ValueError(f"sentence_b is {sentence_b}: give a position from 1 to {num_tokens - 1}.")
-    data = attention_data(weights, tokens) | {"layer": layer, "heads": shown, "second": sentence_b}
-    colors = [head_colors(num_heads)[head] for head in shown]
-    drawn = {f"head {head}": weights[layer, head] for head in shown}
+    layer, every = range(len(weights))[layer], range(weights.shape[1])
+    shown = sorted({every[head] for head in heads or every})
+    start = {"layer": layer, "heads": shown, "second": sentence_b}
     return AttentionView(
         text=f"Head view: {title} ({extent(weights)}).",
-        document=render("head_view", title, data),
-        figure=line_figure(drawn, colors, tokens, f"{title}, layer {layer}"),
-        height=css_height(150 + TOKEN_ROW * num_tokens, 50),
+        document=render("head_view", title, attention_data(weights, tokens) | start),
+        figure=line_figure(weights[layer], shown, tokens, f"{title}, layer {layer}"),
+        height=css_height(150 + TOKEN_ROW * len(tokens), 50),
     )
 
 
 def model_view(attention: Sequence[ArrayLike], tokens: Sequence[str], title: str) -> AttentionView:
     """All heads of all layers as thumbnails, each of which opens large.
-
-    Weights are kept to 1/65535.
 
     Args:
         attention: what a model returns, L tensors (1, H, T, T), or an array (L, H, T, T).
@@ -154,7 +125,7 @@ def model_view(attention: Sequence[ArrayLike], tokens: Sequence[str], title: str
     return AttentionView(
         text=f"Model view: {title} ({extent(weights)}).",
         document=render("model_view", title, attention_data(weights, tokens)),
-        figure=plot_attention_grid(weights, tokens, title),
+        figure=grid_figure(weights, title),
         height=css_height(max(grid, 120 + TOKEN_ROW * num_tokens), 0),
     )
 
@@ -167,45 +138,28 @@ def neuron_view(
     *,
     layer: int = 0,
     head: int = 0,
-    query: int | None = None,
+    query: int = 0,
 ) -> AttentionView:
-    """From the query and key vectors of a head to its weights: product, score, softmax.
-
-    The weights are the softmax over all keys, without a mask. Scores are kept to 1/65535 of their
-    range in a head, queries and keys to 1/127 of the largest value in a head.
+    """From the query and key vectors of a head to its weights: product, score, softmax (no mask).
 
     Args:
         queries: L tensors (1, H, T, head_dim), one per layer, or an array (L, H, T, head_dim).
         keys: the same of the keys.
         tokens: T tokens.
-        layer: the layer shown at first.
-        head: the head shown at first.
-        query: position of the token whose vectors are shown at first; lines only if not given.
+        layer, head: shown at first; -1 is the last.
+        query: position of the token whose vectors are shown at first.
 
     Raises:
-        ValueError: shapes that do not fit, or no such layer, head or position.
+        ValueError: shapes that do not fit, or NaN.
     """
     q, k = checked_projections(queries, keys, tokens)
-    check_index("layer", layer, len(q))
-    check_index("head", head, q.shape[1])
-    if query is not None:
-        check_index("query", query, len(tokens))
+    layer, head, query = (range(n)[i] for n, i in zip(q.shape, (layer, head, query), strict=False))
     place = f"{title}, layer {layer}, head {head}"
-    if query is None:
-        _, weights = softmax_scores(q[layer, head], k[layer, head])
-        figure = line_figure(
-            {f"head {head}": weights}, [head_colors(head + 1)[head]], tokens, place
-        )
-    else:
-        figure = plot_query_and_keys(q[layer, head], k[layer, head], tokens, place, query=query)
+    start = {"layer": layer, "head": head, "query": query}
     return AttentionView(
         text=f"Neuron view: {title} ({extent(q)}).",
-        document=render(
-            "neuron_view",
-            title,
-            projection_data(q, k, tokens) | {"layer": layer, "head": head, "query": query},
-        ),
-        figure=figure,
+        document=render("neuron_view", title, projection_data(q, k, tokens) | start),
+        figure=query_figure(q[layer, head, query], k[layer, head], tokens, place, query),
         height=css_height(250 + (TOKEN_ROW + 2) * (len(tokens) + 1), 60),
     )
 
@@ -222,13 +176,17 @@ def css_height(pixels: int, more_on_phones: int) -> str:
 
 
 def attention_data(weights: np.ndarray, tokens: Sequence[str]) -> dict:
-    """What the script of a view needs to draw (L, H, T, T) weights."""
+    """What the script of a view needs to draw (L, H, T, T) weights, to 1/65535."""
     codes = np.rint(65535 * weights.clip(0, 1)).astype("<u2")
     return shared_data(weights, tokens) | {"weights": encode(codes)}
 
 
 def projection_data(queries: np.ndarray, keys: np.ndarray, tokens: Sequence[str]) -> dict:
-    """What the script needs to show queries and keys, both (L, H, T, d), and their scores."""
+    """What the script needs to show queries and keys, both (L, H, T, d), and their scores.
+
+    Scores are kept to 1/65535 of their range in a head, queries and keys to 1/127 of the largest
+    value in a head.
+    """
     scores, _ = softmax_scores(queries, keys)  # (L, H, T, T)
     low = scores.min((2, 3), keepdims=True)
     step = (scores.max((2, 3), keepdims=True) - low) / 65535
@@ -254,14 +212,8 @@ def shared_data(values: np.ndarray, tokens: Sequence[str]) -> dict:
         "num_layers": num_layers,
         "num_heads": num_heads,
         "colors": colors,
-        "inks": [legible_on(color) for color in colors],
+        "inks": [ink_on(color) for color in colors],
     }
-
-
-def legible_on(color: str) -> str:
-    """White on a dark `color`, ink on a light one."""
-    brightness = np.dot(to_rgb(color), (0.299, 0.587, 0.114))
-    return "#FFFFFF" if brightness < 0.5 else INK
 
 
 def encode(codes: np.ndarray) -> str:

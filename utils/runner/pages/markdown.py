@@ -29,12 +29,7 @@ class OfflineRenderer(IPythonRenderer):
 
 
 def mathml(latex: str, display: str) -> str:
-    """`latex` as MathML; where the converter gives up, the source stays readable.
-
-    Args:
-        latex: a formula without its dollar signs.
-        display: "inline" or "block".
-    """
+    """`latex` without dollar signs as MathML, "inline" or "block"; as code where that fails."""
     try:
         return convert(latex.strip(), display=display)
     except Exception:  # the converter raises many kinds, IndexError and TypeError among them

@@ -6,25 +6,35 @@ import base64
 import copy
 import io
 import re
+from collections import Counter
 from collections.abc import Iterator
+from html import escape
+from mimetypes import guess_type
 from pathlib import Path
+from urllib.parse import unquote
 
 from bs4 import BeautifulSoup, Tag
 from jinja2 import pass_context
 from jinja2.runtime import Context
+from markupsafe import Markup
 from nbconvert import HTMLExporter
 from nbconvert.filters.markdown_mistune import MarkdownWithMath
 from nbformat import NotebookNode
 from PIL import Image
 from traitlets.config import Config
 
+from utils.notebooks.clean import INJECTED_TAG
+from utils.notebooks.files import has_tag
 from utils.notebooks.generated import SETUP_TAG
 from utils.runner.pages.markdown import OfflineRenderer, mathml, sentences
 
-SHOWN = ["text/html", "text/markdown", "image/svg+xml", "image/png", "image/jpeg", "text/plain"]
+SHOWN = ["text/html", "text/markdown", "image/png", "image/jpeg", "text/plain"]
 REMOTE = re.compile(r"\s*(?:https?:)?//", re.IGNORECASE)
 REMOTE_STYLE = re.compile(r"@import[^;]*;|url\(\s*[\"']?(?:https?:)?//[^)]*\)", re.IGNORECASE)
 LOADED = ("src", "srcset", "href", "xlink:href", "data", "poster", "action")
+ASSIGNMENT = re.compile(r"^(\w+) = (\"[^\"]*\"|\S+)", re.MULTILINE)
+HEADING = re.compile(r'<h([23])[^>]* id="([^"]+)"[^>]*>(.*?)</h\1>', re.DOTALL)
+SVG = "image/svg+xml"
 THUMBNAIL = (480, 360)  # pixels, at most
 
 CONFIG = Config(
@@ -33,7 +43,6 @@ CONFIG = Config(
         "TagRemovePreprocessor": {"enabled": True, "remove_cell_tags": [SETUP_TAG]},
         "HTMLExporter": {
             "template_name": "basic",
-            "embed_images": True,
             "exclude_anchor_links": True,
             "exclude_input_prompt": True,
             "exclude_output_prompt": True,
@@ -50,42 +59,54 @@ class OfflineExporter(HTMLExporter):
         """The filter that the templates call for markdown cells and outputs."""
         renderer = OfflineRenderer(
             escape=False,
-            embed_images=self.embed_images,
             exclude_anchor_links=self.exclude_anchor_links,
-            path=context["resources"]["metadata"]["path"],
             attachments=context.get("cell", {}).get("attachments", {}),
         )
         return MarkdownWithMath(renderer=renderer).render(source)
 
 
 def body(notebook: NotebookNode, folder: Path) -> str:
-    """The notebook as HTML without head; pictures, styles and formulas stand in it.
-
-    Args:
-        notebook: an executed notebook.
-        folder: from where its markdown names pictures.
-    """
+    """An executed notebook as HTML without head; pictures (from `folder`) and styles are in it."""
     prepared = copy.deepcopy(notebook)
+    merge_parameters(prepared)
     describe_figures(prepared)
     typeset_outputs(prepared)
-    resources = {"metadata": {"path": str(folder)}}
-    html, _ = OfflineExporter(config=CONFIG).from_notebook_node(prepared, resources)
+    html, _ = OfflineExporter(config=CONFIG).from_notebook_node(prepared)
     soup = BeautifulSoup(html, "html.parser")
     drop_remote(soup)
+    embed_pictures(soup, folder)
     link_pages(soup)
+    name_headings(soup)
     return str(soup)
+
+
+def outline(html: str) -> list[tuple[str, str, str]]:
+    """Level ("2" or "3"), id and words of each section and subsection in a page's body."""
+    return [(level, name, Markup(text).striptags()) for level, name, text in HEADING.findall(html)]
 
 
 def thumbnail(notebook: NotebookNode) -> str:
     """The first figure, made small, as a data URL; empty if there is none."""
-    first = next((data["image/png"] for data in _bundles(notebook) if "image/png" in data), None)
-    if first is None:
+    figures = [data["image/png"] for data in _bundles(*notebook.cells) if "image/png" in data]
+    if not figures:
         return ""
-    picture = Image.open(io.BytesIO(base64.b64decode(first)))
+    picture = Image.open(io.BytesIO(base64.b64decode(figures[0])))
     picture.thumbnail(THUMBNAIL)
     file = io.BytesIO()
     picture.save(file, "WEBP", quality=80)
-    return f"data:image/webp;base64,{base64.b64encode(file.getvalue()).decode()}"
+    return _data_url(file.getvalue(), "image/webp")
+
+
+def merge_parameters(notebook: NotebookNode) -> None:
+    """Show the dials once, in place: where the author sets them, with what papermill injected."""
+    injected = [cell.source for cell in notebook.cells if has_tag(cell, INJECTED_TAG)]
+    values = dict(ASSIGNMENT.findall("\n".join(injected)))
+    notebook.cells = [cell for cell in notebook.cells if not has_tag(cell, INJECTED_TAG)]
+    for cell in notebook.cells:
+        if has_tag(cell, "parameters"):
+            cell.source = ASSIGNMENT.sub(
+                lambda found: f"{found[1]} = {values.get(found[1], found[2])}", cell.source
+            )
 
 
 def describe_figures(notebook: NotebookNode) -> None:
@@ -102,10 +123,33 @@ def describe_figures(notebook: NotebookNode) -> None:
 
 
 def typeset_outputs(notebook: NotebookNode) -> None:
-    """Show formulas that code displayed, in place."""
-    for data in _bundles(notebook):
-        if "text/latex" in data and "text/html" not in data:
-            data["text/html"] = mathml(data["text/latex"].strip().strip("$"), "block")
+    """Show formulas and vector graphics that code displayed, in place."""
+    for cell in notebook.cells:
+        for data in _bundles(cell):
+            if "text/latex" in data and "text/html" not in data:
+                data["text/html"] = mathml(data["text/latex"].strip().strip("$"), "block")
+            elif SVG in data and "text/html" not in data:
+                alt, url = cell.metadata.get("alt", ""), _data_url(data[SVG].encode(), SVG)
+                data["text/html"] = f'<img alt="{escape(alt)}" src="{url}">'
+
+
+def embed_pictures(soup: BeautifulSoup, folder: Path) -> None:
+    """Put pictures that lie beside the notebook into the page, and say which are missing."""
+    for picture in soup.select("img[src]:not([src^='data:'])"):
+        file = folder / unquote(picture["src"])
+        if file.is_file():
+            picture["src"] = _data_url(file.read_bytes(), guess_type(file)[0])
+        else:
+            picture.replace_with(f"The picture {picture['src']} is missing.")
+
+
+def name_headings(soup: BeautifulSoup) -> None:
+    """Give headings the ids that JupyterLab gives them; a second one of that name gets a number."""
+    seen = Counter[str]()
+    for heading in soup.select(".text_cell_render :is(h1, h2, h3, h4)"):
+        name = re.sub(r"[\"'<>&]", "", heading.get_text()).strip().replace(" ", "-")
+        heading["id"] = f"{name}-{seen[name]}" if seen[name] else name
+        seen[name] += 1
 
 
 def drop_remote(soup: BeautifulSoup) -> None:
@@ -142,10 +186,14 @@ def _link_to(picture: Tag, soup: BeautifulSoup) -> Tag | str:
     return link
 
 
-def _bundles(notebook: NotebookNode) -> Iterator[NotebookNode]:
+def _bundles(*cells: NotebookNode) -> Iterator[NotebookNode]:
     """The data by MIME type of all outputs that have any."""
-    outputs = (output for cell in notebook.cells for output in cell.get("outputs", []))
+    outputs = (output for cell in cells for output in cell.get("outputs", []))
     return (output.data for output in outputs if "data" in output)
+
+
+def _data_url(content: bytes, kind: str | None) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
 def _paragraphs(cell: NotebookNode | None) -> list[str]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import groupby
 from pathlib import Path
@@ -15,31 +15,21 @@ from nbformat import NotebookNode
 from utils.notebooks.clean import ERROR_TAG
 from utils.notebooks.files import FOLDER, NotebookError, find, has_tag, read, title, write_text
 from utils.runner.executions import Execution, executed_file, headline, read_execution
-from utils.runner.pages.notebook import body, thumbnail
+from utils.runner.pages.notebook import body, outline, thumbnail
 from utils.runner.pages.templates import render
 from utils.runner.provenance import Dials
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A notebook on the contents page.
-
-    Attributes:
-        title, description: of the notebook.
-        href: its page; empty if it was not executed.
-        thumbnail: its first figure as a data URL, if it has one.
-        result: the headline result in words, if it has one.
-        status: "ok", "failed" or "missing".
-        verdict: the status in words, with the seconds.
-        moment: when it was executed.
-    """
+    """A notebook on the contents page."""
 
     title: str
     description: str
-    href: str = ""
-    thumbnail: str = ""
-    result: str = ""
-    status: str = "missing"
+    href: str = ""  # of its page, if it was executed
+    thumbnail: str = ""  # its first figure as a data URL
+    result: str = ""  # the headline result in words
+    status: str = "missing"  # or "ok" or "failed"
     verdict: str = "not executed"
     moment: str = ""
 
@@ -51,9 +41,12 @@ def build(root: Path, dials: Dials) -> Path:
         NotebookError: no notebook was.
     """
     site = root / "build" / "pages" / dials.folder
-    entries = {path: _write_page(path, root, dials, site) for path in find(root)}
-    if not any(entry.href for entry in entries.values()):
+    paths = find(root)
+    found = {path: each for path in paths if (each := _find(path, root, dials))}
+    if not found:
         raise NotebookError(f"No notebook was executed at {dials}: run them first, with make run.")
+    entries = {path: _entry(path, root, found.get(path)) for path in paths}
+    _write_pages(found, [entries[path] for path in found], site)
     index = site / "index.html"
     sections = groupby(entries, key=lambda path: _section(path, root))
     text = render(
@@ -66,38 +59,45 @@ def build(root: Path, dials: Dials) -> Path:
     return index
 
 
-def _write_page(path: Path, root: Path, dials: Dials, site: Path) -> Entry:
-    """Write the page of the notebook in `path` if it was executed; its entry."""
+def _find(path: Path, root: Path, dials: Dials) -> tuple[Execution, NotebookNode] | None:
+    """The execution of the notebook in `path`, if there is one, with what it left."""
     found = read_execution(executed_file(path, root, dials))
-    if found is None:
-        notebook = read(path)
-        return Entry(title(notebook), notebook.metadata.get("description", ""))
-    execution, notebook = found
-    if has_tag(notebook.cells[0], ERROR_TAG):  # the page shows the failure itself
-        del notebook.cells[0]
-    page = (site / path.relative_to(root / FOLDER)).with_suffix(".html")
-    page.parent.mkdir(parents=True, exist_ok=True)
-    write_text(_page(execution, notebook, path.parent, os.path.relpath(site, page.parent)), page)
-    return _entry(execution, notebook, page.relative_to(site).as_posix())
+    if found and has_tag(found[1].cells[0], ERROR_TAG):  # the page shows the failure itself
+        del found[1].cells[0]
+    return found
 
 
-def _page(execution: Execution, notebook: NotebookNode, folder: Path, up: str) -> str:
-    return render(
-        "page.html.j2",
-        title=title(notebook),
-        contents=f"{up}/index.html",
-        facts=" · ".join(_facts(execution)),
-        failure=execution.stamp.failure,
-        body=Markup(body(notebook, folder)),
-    )
+def _write_pages(
+    found: dict[Path, tuple[Execution, NotebookNode]], entries: Sequence[Entry], site: Path
+) -> None:
+    """Write the page of each execution, with links to those before and after it."""
+    rows = zip(found.items(), [None, *entries], entries, [*entries[1:], None], strict=False)
+    for (path, (execution, notebook)), before, entry, after in rows:
+        page = site / entry.href
+        page.parent.mkdir(parents=True, exist_ok=True)
+        html = body(notebook, path.parent)
+        text = render(
+            "page.html.j2",
+            title=entry.title,
+            up=os.path.relpath(site, page.parent),
+            neighbours=(before, after),
+            sections=outline(html),
+            facts=" · ".join(_facts(execution)),
+            failure=execution.stamp.failure,
+            body=Markup(html),
+        )
+        write_text(text, page)
 
 
-def _entry(execution: Execution, notebook: NotebookNode, href: str) -> Entry:
+def _entry(path: Path, root: Path, found: tuple[Execution, NotebookNode] | None) -> Entry:
+    execution, notebook = found or (None, read(path))
+    entry = Entry(title(notebook), notebook.metadata.get("description", ""))
+    if execution is None:
+        return entry
     failed, best = bool(execution.stamp.failure), headline(execution.results)
-    return Entry(
-        title=title(notebook),
-        description=notebook.metadata.get("description", ""),
-        href=href,
+    return replace(
+        entry,
+        href=path.relative_to(root / FOLDER).with_suffix(".html").as_posix(),
         thumbnail=thumbnail(notebook),
         result=str(best or ""),
         status="failed" if failed else "ok",
