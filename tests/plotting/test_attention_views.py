@@ -234,49 +234,33 @@ VECTORS = np.ones((2, 3, 4, 8))
 
 
 @pytest.mark.parametrize(
-    ("attention", "tokens", "message"),
+    ("show", "values", "message"),
     [
-        ((), words(4), "attn_implementation='eager'"),  # what models return with "sdpa"
-        ([None, None], words(4), "attn_implementation='eager'"),
-        (WEIGHTS[0], words(4), "pass L layers (1, H, T, ...)"),
-        ([WEIGHTS, WEIGHTS], words(4), "shows one example"),
-        (WEIGHTS, words(5), "(4, 4) positions for (5, 5) tokens"),
-        (random_weights(1, 1, 49, 49), words(49), "at most 48"),
-        (WEIGHTS * 0.9, words(4), "sums to 0.900 instead of 1"),
-        (np.log(WEIGHTS), words(4), "after the softmax"),
-        (WEIGHTS * np.nan, words(4), "sums to nan"),
+        (head_view, [()], "attn_implementation='eager'"),  # what models return with "sdpa"
+        (head_view, [[None, None]], "attn_implementation='eager'"),
+        (head_view, [WEIGHTS[0]], "pass L layers (1, H, T, ...)"),
+        (head_view, [[WEIGHTS, WEIGHTS]], "shows one example"),
+        (head_view, [random_weights(2, 3, 5, 5)], "(5, 5) positions for (4, 4) tokens"),
+        (head_view, [WEIGHTS * 0.9], "sums to 0.900 instead of 1"),
+        (head_view, [np.log(WEIGHTS)], "after the softmax"),
+        (head_view, [WEIGHTS * np.nan], "sums to nan"),
+        (neuron_view, [[], []], "queries is empty"),
+        (neuron_view, [VECTORS, VECTORS[..., :4]], "pass both of the same input"),
+        (neuron_view, [VECTORS[:, :, :3], VECTORS[:, :, :3]], "(3,) positions for (4,) tokens"),
+        (neuron_view, [VECTORS * np.nan, VECTORS], "NaN"),
+        (plot_attention_heads, [{}], "panels is empty"),
+        (plot_attention_heads, [{"a": WEIGHTS[0, 0, :3]}], "'a' has (3, 4) positions"),
+        (plot_attention_heads, [{"a": WEIGHTS[0, 0] / 2}], "A row of 'a' sums to 0.500"),
     ],
 )
-def test_views_refuse_weights_that_they_would_show_wrongly(attention, tokens, message):
+def test_what_would_be_shown_wrongly_is_refused(show, values, message):
     with pytest.raises(ValueError, match=re.escape(message)):
-        head_view(attention, tokens, "Title")
+        show(*values, words(4), "Title")
 
 
-@pytest.mark.parametrize(
-    ("queries", "keys", "message"),
-    [
-        ([], [], "queries is empty"),
-        (VECTORS, VECTORS[..., :4], "pass both of the same input"),
-        (VECTORS[:, :, :3], VECTORS[:, :, :3], "(3,) positions for (4,) tokens"),
-        (VECTORS * np.nan, VECTORS, "NaN"),
-    ],
-)
-def test_neuron_view_refuses(queries, keys, message):
-    with pytest.raises(ValueError, match=re.escape(message)):
-        neuron_view(queries, keys, words(4), "Title")
-
-
-@pytest.mark.parametrize(
-    ("panels", "message"),
-    [
-        ({}, "panels is empty"),
-        ({"a": WEIGHTS[0, 0, :3]}, "'a' has (3, 4) positions"),
-        ({"a": WEIGHTS[0, 0] / 2}, "A row of 'a' sums to 0.500"),
-    ],
-)
-def test_heatmaps_refuse(panels, message):
-    with pytest.raises(ValueError, match=re.escape(message)):
-        plot_attention_heads(panels, words(4), "Title")
+def test_more_tokens_than_fit_a_screen_are_refused():
+    with pytest.raises(ValueError, match="at most 48"):
+        head_view(random_weights(1, 1, 49, 49), words(49), "Title")
 
 
 @pytest.mark.parametrize("place", [{"layer": 2}, {"head": 3}, {"query": 4}])

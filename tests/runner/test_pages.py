@@ -8,10 +8,14 @@ from bs4 import BeautifulSoup
 from markupsafe import Markup
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from tiny_notebooks import add, tiny
 
+from utils.runner.executions import Stamp, executed_file, now, put_stamp
 from utils.runner.pages.markdown import mathml, sentences
 from utils.runner.pages.notebook import body, outline
+from utils.runner.pages.site import build
 from utils.runner.pages.templates import render
+from utils.runner.provenance import Dials, Provenance
 
 PIXEL = (
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGA"
@@ -181,3 +185,22 @@ def test_figures_are_described_by_the_words_beside_them(before, after, text) -> 
 @pytest.mark.parametrize("markdown", ["# Title", "| a | b |", "```\ncode\n```", "", "$$x$$"])
 def test_headings_tables_and_code_are_no_sentences(markdown: str) -> None:
     assert sentences(markdown) == []
+
+
+def test_pages_lead_to_their_neighbours(project: Path) -> None:
+    dials = Dials()
+    for name in ("01_first", "02_second", "03_never_run", "articles/third"):
+        notebook = tiny()
+        path = add(project, name, notebook)
+        if name != "03_never_run":
+            put_stamp(notebook, Stamp(name, now(), 1.0, "", Provenance("", False, "", dials, {})))
+            add(project.joinpath("build"), f"{dials.folder}/{name}", notebook)
+            assert executed_file(path, project, dials).is_file()
+    site = build(project, dials).parent
+    pages = ["01_first.html", "02_second.html", "articles/third.html"]
+    for before, page, after in zip([None, *pages], pages, [*pages[1:], None], strict=False):
+        links = BeautifulSoup((site / page).read_text(), "html.parser").nav
+        for kind, target in (("prev", before), ("next", after)):
+            link = links.find("a", rel=kind)
+            found = (site / page).parent.joinpath(link["href"]).resolve() if link else None
+            assert found == (target and site / target)
