@@ -21,7 +21,6 @@ from utils.plotting import (
     plot_bars,
     plot_class_balance,
     plot_class_probabilities,
-    plot_classification_heads,
     plot_confusion_matrix,
     plot_curves,
     plot_embedding_panels,
@@ -35,7 +34,6 @@ from utils.plotting import (
     plot_probability_tree,
     plot_reliability,
     plot_scatter,
-    plot_token_stages,
 )
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -227,14 +225,6 @@ FIGURES = {
         xlabel="slot",
         ylabel="change",
     ),
-    "token stages": lambda: plot_token_stages(
-        {"text": LONG_TITLE, "a long name of a stage": QUESTION * 2, "last": ["\n", " a"]},
-        LONG_TITLE,
-    ),
-    "heads": lambda: plot_classification_heads(
-        QUESTION, "a class", [None, "O", "B-a", *["O"] * 8], LONG_TITLE
-    ),
-    "short heads": lambda: plot_classification_heads(["[CLS]"], "a class", [None], "Heads"),
     "crossing": lambda: plot_curves(
         {"fine-tuned": ([25, 50, 100, 250, 500], [0.1, 0.3, 0.5, 0.6, 0.7])},
         title="Zero-shot and fine-tuned",
