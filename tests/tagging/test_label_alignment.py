@@ -1,11 +1,12 @@
 """Labels on tokens and back: against the tokens themselves, real tokenizers, and plain loops."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from datasets import ClassLabel, Dataset, Features, List, Value
-from transformers import AutoTokenizer, BertTokenizerLegacy
+from transformers import BertTokenizerLegacy
 
-from utils.assets.models import checkpoint
 from utils.tagging import (
     IGNORED,
     TaggingError,
@@ -27,24 +28,12 @@ ROWS = {
 }
 
 
-@pytest.fixture(scope="module")
-def unigram():
-    return AutoTokenizer.from_pretrained(checkpoint("multilingual"))
-
-
-@pytest.fixture(scope="module")
-def wordpiece():
-    return AutoTokenizer.from_pretrained(checkpoint("encoder"))
-
-
-@pytest.fixture(scope="module", params=["unigram", "wordpiece"])
-def tokenizer(request):
-    return request.getfixturevalue(request.param)
+encode = partial(tokenize_and_align_labels, num_labels=len(NAMES))
 
 
 def test_the_first_token_of_a_word_has_its_label(unigram):
     words, tags = ROWS["tokens"][0], ROWS["tags"][0]
-    encoding = tokenize_and_align_labels({"tokens": [words], "tags": [tags]}, unigram)
+    encoding = encode({"tokens": [words], "tags": [tags]}, unigram)
     tokens = encoding.tokens(0)
     assert tokens[:4] == ["<s>", "▁2.000", "▁Einwohner", "n"]
     assert encoding["labels"][0][:4] == [IGNORED, 0, 0, IGNORED]
@@ -54,7 +43,7 @@ def test_the_first_token_of_a_word_has_its_label(unigram):
 
 def test_as_many_labels_as_words_in_their_order(tokenizer):
     """Also for the variation selector and the joiner, of which WordPiece leaves nothing."""
-    encoding = tokenize_and_align_labels(ROWS, tokenizer, num_labels=len(NAMES))
+    encoding = encode(ROWS, tokenizer)
     for row, tags in enumerate(ROWS["tags"]):
         labels = encoding["labels"][row]
         assert [label for label in labels if label != IGNORED] == tags
@@ -74,10 +63,10 @@ def test_a_word_without_tokens_becomes_the_unknown_token(wordpiece):
 
 
 def test_single_sentences_and_batches_agree(tokenizer):
-    batch = tokenize_and_align_labels(ROWS, tokenizer)["labels"]
+    batch = encode(ROWS, tokenizer)["labels"]
     for words, tags, labels in zip(*ROWS.values(), batch, strict=True):
         assert align_labels(encode_words([words], tokenizer).word_ids(0), tags) == labels
-        single = tokenize_and_align_labels({"tokens": [words], "tags": [tags]}, tokenizer)
+        single = encode({"tokens": [words], "tags": [tags]}, tokenizer)
         assert single["labels"] == [labels]
 
 
@@ -86,12 +75,9 @@ def test_a_data_set_is_encoded_row_by_row(tokenizer):
     features = Features({"tokens": List(Value("string")), "tags": tags})
     dataset = Dataset.from_dict(ROWS, features=features).add_column("language", list("dfxe"))
     encoded = dataset.map(
-        tokenize_and_align_labels,
-        batched=True,
-        batch_size=3,
-        fn_kwargs={"tokenizer": tokenizer, "num_labels": len(NAMES)},
+        encode, batched=True, batch_size=3, fn_kwargs={"tokenizer": tokenizer},
         remove_columns=["tokens", "tags"],
-    )
+    )  # fmt: skip
     assert encoded["language"] == list("dfxe")
     assert {"input_ids", "attention_mask", "labels"} <= set(encoded.column_names)
     kept = [[label for label in row if label != IGNORED] for row in encoded["labels"]]
@@ -123,7 +109,7 @@ def test_predictions_come_back_as_tags_of_words():
 
 
 def test_right_predictions_give_the_tags_of_the_data(tokenizer):
-    labels = tokenize_and_align_labels(ROWS, tokenizer)["labels"]
+    labels = encode(ROWS, tokenizer)["labels"]
     width = max(map(len, labels)) + 3
     label_ids = np.array([row + [IGNORED] * (width - len(row)) for row in labels])
     predictions = np.eye(len(NAMES))[label_ids.clip(0)]
@@ -144,11 +130,11 @@ def test_right_predictions_give_the_tags_of_the_data(tokenizer):
 def test_sentences_that_do_not_fit_get_one_sentence(unigram, words, tags, message):
     examples = {"tokens": [["fine"], words], "tags": [[0], tags]}
     with pytest.raises(TaggingError, match=message):
-        tokenize_and_align_labels(examples, unigram, num_labels=len(NAMES))
+        encode(examples, unigram)
 
 
 def test_the_longest_sentence_that_fits_is_whole(unigram):
-    encoding = tokenize_and_align_labels({"tokens": [["a"] * 510], "tags": [[0] * 510]}, unigram)
+    encoding = encode({"tokens": [["a"] * 510], "tags": [[0] * 510]}, unigram)
     assert encoding["labels"][0].count(0) == 510
 
 

@@ -5,7 +5,7 @@ import torch
 import transformers
 
 from utils.assets.models import checkpoint
-from utils.tagging import IGNORED, EncoderForTokenClassification, TokenClassifierConfig
+from utils.tagging import EncoderForTokenClassification, TokenClassifierConfig
 
 TAGS = ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"]
 HEAD = {"classifier.weight", "classifier.bias"}
@@ -98,31 +98,6 @@ def test_gradients_are_the_librarys(library):
     )
 
 
-@torch.no_grad()
-def test_logits_of_ignored_positions_do_not_matter_to_the_loss():
-    model = tiny_tagger()
-    loss = model(**BATCH, labels=LABELS).loss
-    ignored = (LABELS == IGNORED).unsqueeze(-1)
-    shift = torch.randn(2, 6, len(TAGS)) * 10
-    model.classifier.register_forward_hook(lambda _, inputs, logits: logits + shift * ignored)
-    assert torch.equal(model(**BATCH, labels=LABELS).loss, loss)
-    model.classifier.register_forward_hook(lambda _, inputs, logits: logits + shift)
-    assert (model(**BATCH, labels=LABELS).loss - loss).abs() > 1e-3
-
-
-@torch.no_grad()
-def test_more_padding_adds_no_loss():
-    model = tiny_tagger()
-    padding = torch.ones(2, 9, dtype=torch.long)
-    longer = {
-        "input_ids": torch.cat([IDS, PAD * padding], dim=1),
-        "attention_mask": torch.cat([BATCH["attention_mask"], 0 * padding], dim=1),
-        "labels": torch.cat([LABELS, IGNORED * padding], dim=1),
-    }
-    expected, output = model(**BATCH, labels=LABELS), model(**longer)
-    torch.testing.assert_close(output.loss, expected.loss, atol=1e-6, rtol=0)
-
-
 def test_accumulated_steps_weigh_as_one(tmp_path):
     model = tiny_tagger()
     for module in model.modules():
@@ -143,7 +118,7 @@ def test_accumulated_steps_weigh_as_one(tmp_path):
     assert trainer.state.log_history[0]["loss"] == pytest.approx(sum(losses).item() / 2, abs=1e-4)
 
 
-def test_what_is_missing_from_a_checkpoint_is_the_head(pretrained):
+def test_a_pretrained_body_works_under_its_new_head_and_comes_back(pretrained, tmp_path):
     folder, body = pretrained
     model, info = EncoderForTokenClassification.from_encoder(folder, TAGS, output_loading_info=True)
     assert set(info["missing_keys"]) == HEAD
@@ -153,15 +128,13 @@ def test_what_is_missing_from_a_checkpoint_is_the_head(pretrained):
         assert torch.equal(weight, saved[name]), name
     assert list(model.config.id2label.values()) == TAGS
     assert [model.config.label2id[tag] for tag in TAGS] == list(range(len(TAGS)))
-
-
-def test_a_pretrained_body_works_under_its_new_head(pretrained):
-    folder, body = pretrained
-    model = EncoderForTokenClassification.from_encoder(folder, TAGS)
     with torch.no_grad():
         states = body.eval()(**BATCH).last_hidden_state
         expected = states @ model.classifier.weight.T + model.classifier.bias
         torch.testing.assert_close(model(**BATCH).logits, expected, atol=1e-5, rtol=0)
+    model.save_pretrained(tmp_path / "tagger")
+    again = EncoderForTokenClassification.from_pretrained(tmp_path / "tagger")
+    assert torch.equal(again(**BATCH).logits, model(**BATCH).logits)
 
 
 def test_a_left_over_head_is_named_and_nothing_is_printed(tmp_path, capfd, caplog):
@@ -215,37 +188,10 @@ def test_a_saved_model_comes_back(family, load, tmp_path):
     assert torch.equal(loaded(**BATCH).logits, model(**BATCH).logits)
 
 
-def test_a_model_that_was_loaded_from_an_encoder_comes_back(pretrained, tmp_path):
-    model = EncoderForTokenClassification.from_encoder(pretrained[0], TAGS)
-    model.save_pretrained(tmp_path / "tagger")
-    loaded = EncoderForTokenClassification.from_pretrained(tmp_path / "tagger")
-    assert torch.equal(loaded(**BATCH).logits, model(**BATCH).logits)
-
-
-def test_a_configuration_is_saved_with_its_dropout(tmp_path):
-    config = TokenClassifierConfig(tiny_config(), classifier_dropout=0.25, num_labels=3)
-    config.save_pretrained(tmp_path)
-    loaded = transformers.AutoConfig.from_pretrained(tmp_path)
-    assert isinstance(loaded, TokenClassifierConfig)
-    assert loaded.encoder.to_dict() == config.encoder.to_dict()
-    assert loaded.num_labels == 3
-    assert EncoderForTokenClassification(loaded).dropout.p == 0.25
-
-
-def test_dropout_is_the_encoders_unless_it_is_given():
+def test_dropout_is_the_encoders():
     encoder = tiny_config()
     encoder.hidden_dropout_prob = 0.4
-    for given, expected in [(None, 0.4), (0.0, 0.0)]:
-        config = TokenClassifierConfig(encoder, classifier_dropout=given)
-        assert EncoderForTokenClassification(config).dropout.p == expected
-
-
-def test_a_librarys_configuration_cannot_be_registered():
-    class BertTagger(EncoderForTokenClassification):
-        config_class = transformers.BertConfig
-
-    with pytest.raises(ValueError, match="already used by a Transformers model"):
-        transformers.AutoModelForTokenClassification.register(transformers.BertConfig, BertTagger)
+    assert EncoderForTokenClassification(TokenClassifierConfig(encoder)).dropout.p == 0.4
 
 
 def test_the_librarys_pipeline_takes_the_model():

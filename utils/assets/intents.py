@@ -21,6 +21,8 @@ from typing import Any
 from hassil import expression as kinds
 from hassil.intents import IntentData, Intents, RangeSlotList, TextSlotList
 
+from utils.assets.words import TOKEN
+
 LANGUAGES = ("en", "de", "fr", "it")
 FILLERS = Path(__file__).with_name("intent_fillers.toml")
 ROWS_PER_INTENT = 120
@@ -28,7 +30,6 @@ DRAWS_PER_INTENT = 2_400
 ROWS_PER_SKELETON = 4
 SAME_DEVICES = {"input_button": "button"}
 Values = Mapping[str, Mapping[str, Mapping[str, list[str]]]]  # table -> group -> key -> words
-TOKEN = re.compile(r"\w+|[^\w\s]")
 NO_ELISION = {  # an article with an apostrophe stands before a vowel only
     language: re.compile(r"\w'(?![aeiouyhàâéèêëîïôùûœ])\w", re.IGNORECASE)
     for language in ("fr", "it")

@@ -17,8 +17,8 @@ from utils.tagging.alignment import (
     tokenize_and_align_labels,
 )
 from utils.tagging.errors import TaggingError
-from utils.tagging.gazetteer import ENTITY_TAGS, Gazetteer, silver_sentences
-from utils.tagging.gold import gold_sentences
+from utils.tagging.gazetteer import Gazetteer
+from utils.tagging.gold import ENTITY_TAGS, gold_sentences
 from utils.tagging.losses import loss_table, sentence_losses, token_losses
 from utils.tagging.metrics import (
     Interval,

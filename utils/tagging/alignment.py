@@ -17,9 +17,7 @@ MAX_LENGTH = 512  # positions of BERT and XLM-RoBERTa, special tokens counted
 
 
 def align_labels(word_ids: Sequence[int | None], labels: Sequence[int]) -> list[int]:
-    """A label for each token: the word's for its first token, IGNORED for all others.
-
-    Devlin et al. (2019), section 5.3, predict from the first token of a word.
+    """A label for each token: its word's for the first one, else IGNORED (Devlin et al. 2019, 5.3).
 
     Args:
         word_ids: (T,) the word of each token, None for special tokens, as `word_ids()` gives it.
@@ -43,13 +41,12 @@ def align_labels(word_ids: Sequence[int | None], labels: Sequence[int]) -> list[
 def encode_words(
     sentences: Sequence[Sequence[str]], tokenizer: PreTrainedTokenizerBase, **kwargs: Any
 ) -> BatchEncoding:
-    """Token ids of sentences that are split into words; nothing is cut, and no word gets lost.
+    """Token ids of B lists of words; nothing is cut, and no word gets lost.
 
     A word of which the tokenizer leaves nothing (for WordPiece a lone variation selector, say)
     becomes the unknown token, so that its tag is trained on, predicted and counted.
 
     Args:
-        sentences: B lists of words.
         tokenizer: a fast one, which knows the word of each token.
         kwargs: for the tokenizer, such as `padding` and `return_tensors`.
 
@@ -72,11 +69,7 @@ def encode_words(
 
 
 def tokenize_and_align_labels(
-    examples: Mapping[str, Sequence[Any]],
-    tokenizer: PreTrainedTokenizerBase,
-    *,
-    num_labels: int | None = None,
-    max_length: int = MAX_LENGTH,
+    examples: Mapping[str, Sequence[Any]], tokenizer: PreTrainedTokenizerBase, *, num_labels: int
 ) -> BatchEncoding:
     """For `Dataset.map(batched=True)`: what the tokenizer gives for the words, and `labels`.
 
@@ -85,25 +78,27 @@ def tokenize_and_align_labels(
 
     Args:
         examples: the columns `tokens`, B lists of words, and `tags`, as many label ids.
-        num_labels: size of the tag set, to check the label ids against.
-        max_length: tokens that the model takes, special tokens counted.
 
     Raises:
         TaggingError: a sentence without words, with more or fewer tags than words, with a label
-            outside the set, or with more than `max_length` tokens.
+            outside the set, or with more tokens than the model takes.
     """
-    sentences, labels = examples["tokens"], examples["tags"]
-    for row, (words, tags) in enumerate(zip(sentences, labels, strict=True)):
-        _check_tags(row, words, tags, num_labels)
-    encoding = encode_words(sentences, tokenizer)
+    for row, (words, tags) in enumerate(zip(examples["tokens"], examples["tags"], strict=True)):
+        if len(words) != len(tags):
+            raise TaggingError(
+                f"Sentence {row} of the batch has {len(words)} words and {len(tags)} tags: give "
+                "one tag for each word."
+            )
+        check_labels(np.array(tags), num_labels, f"Sentence {row} of the batch has")
+    encoding = encode_words(examples["tokens"], tokenizer)
     for row, input_ids in enumerate(encoding["input_ids"]):
-        if len(input_ids) > max_length:
+        if len(input_ids) > MAX_LENGTH:
             raise TaggingError(
                 f"Sentence {row} of the batch has {len(input_ids)} tokens, more than the "
-                f"{max_length} that the model takes: split it into shorter ones (tag_text reads "
+                f"{MAX_LENGTH} that the model takes: split it into shorter ones (tag_text reads "
                 "long texts in windows)."
             )
-    pairs = zip(_word_ids(encoding), labels, strict=True)
+    pairs = zip(_word_ids(encoding), examples["tags"], strict=True)
     encoding["labels"] = [align_labels(word_ids, tags) for word_ids, tags in pairs]
     return encoding
 
@@ -132,40 +127,26 @@ def align_predictions(
 def checked_logits(
     predictions: ArrayLike, label_ids: ArrayLike, names: Sequence[str]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Both as arrays, (B, T, C) and (B, T).
-
-    Raises:
-        TaggingError: shapes that do not fit, or a label outside the set.
-    """
+    """Both as arrays, (B, T, C) and (B, T), or TaggingError."""
     logits, labels = np.asarray(predictions), np.asarray(label_ids)
     if logits.shape != (*labels.shape, len(names)) or labels.ndim != 2:
         raise TaggingError(
             f"The logits have shape {logits.shape} and the labels {labels.shape}: give (B, T, "
             f"{len(names)}) and (B, T), a logit for each of the {len(names)} tags."
         )
-    outside = labels[(labels != IGNORED) & ((labels < 0) | (labels >= len(names)))]
-    if outside.size:
-        raise TaggingError(f"There is {_outside(outside[0], len(names))}")
+    check_labels(labels[labels != IGNORED], len(names), "There is")
     return logits, labels
+
+
+def check_labels(labels: np.ndarray, num_labels: int, where: str) -> None:
+    """Raise TaggingError, which begins with `where`, for a label outside the tag set."""
+    outside = labels[(labels < 0) | (labels >= num_labels)]
+    if outside.size:
+        raise TaggingError(
+            f"{where} label {outside[0]}, which is outside the tag set: use ids from 0 to "
+            f"{num_labels - 1}."
+        )
 
 
 def _word_ids(encoding: BatchEncoding) -> list[list[int | None]]:
     return [encoding.word_ids(row) for row in range(len(encoding["input_ids"]))]
-
-
-def _check_tags(
-    row: int, words: Sequence[str], tags: Sequence[int], num_labels: int | None
-) -> None:
-    if len(words) != len(tags):
-        raise TaggingError(
-            f"Sentence {row} of the batch has {len(words)} words and {len(tags)} tags: give one "
-            "tag for each word."
-        )
-    for tag in tags:
-        if tag < 0 or (num_labels is not None and tag >= num_labels):
-            raise TaggingError(f"Sentence {row} of the batch has {_outside(tag, num_labels)}")
-
-
-def _outside(tag: int, num_labels: int | None) -> str:
-    allowed = "0 or more" if num_labels is None else f"0 to {num_labels - 1}"
-    return f"label {tag}, which is outside the tag set: use ids from {allowed}."

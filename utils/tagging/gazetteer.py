@@ -13,15 +13,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from utils.assets.intents import TOKEN
+from utils.assets.words import TOKEN
 from utils.tagging.errors import TaggingError
 from utils.tagging.sentences import split_sentences
 
 if TYPE_CHECKING:
-    from datasets import Dataset, Features
-
-ENTITY_TAGS = ("O", "B-PER", "I-PER", "B-ORG", "I-ORG", "B-LOC", "I-LOC")  # PAN-X's order
-SENTENCE_TOKENS = range(5, 41)  # shorter and longer sentences are seldom whole ones
+    from datasets import Dataset
 
 
 def _words(text: str) -> frozenset[str]:
@@ -89,14 +86,13 @@ class Entry:
     alone: bool = False
 
 
+Names = dict[tuple[str, ...], Entry]
+
+
 class Gazetteer:
-    """Names of people, organisations and places by language; finds them in sentences.
+    """Names by language, as the tokens of each with what it is; finds them in sentences."""
 
-    Args:
-        names: language -> tokens of a name -> what it is.
-    """
-
-    def __init__(self, names: Mapping[str, Mapping[tuple[str, ...], Entry]]) -> None:
+    def __init__(self, names: Mapping[str, Names]) -> None:
         self.names = names
         self.longest = {code: max(map(len, table), default=0) for code, table in names.items()}
 
@@ -105,10 +101,10 @@ class Gazetteer:
         """Type the titles of articles by their topic and the first words of their description.
 
         A language also knows the names in the others' titles where it has no title spelt the same.
+        The texts only tell names from common nouns.
 
         Args:
-            articles: rows with title, text, description, topic (a `ClassLabel`) and language, such
-                as a split of the packaged `wiki`. The texts only tell names from common nouns.
+            articles: a split of the packaged `wiki`, or rows like its own.
 
         Raises:
             TaggingError: a column is missing, as on the hub, where articles have no topic.
@@ -129,27 +125,22 @@ class Gazetteer:
     def tag(self, tokens: Sequence[str], language: str) -> list[str]:
         """IOB2 tags of a sentence: the longest name that starts at each token, from the left.
 
-        Capitals count, so a common noun is found at most where it starts a sentence.
-
         Args:
-            tokens: words and punctuation marks as `utils.assets.intents.TOKEN` finds them.
+            tokens: words and punctuation marks as `TOKEN` of `utils.assets.words` finds them;
+                capitals count, so a common noun is found at most where it starts a sentence.
             language: one of the articles' languages, for instance "fr".
 
         Raises:
             TaggingError: the gazetteer has no names in this language.
         """
-        self.check_language(language)
-        tags = ["O"] * len(tokens)
-        for first, end, kind in self._matches([*map(_straight, tokens)], language):
-            tags[first:end] = [f"B-{kind}", *[f"I-{kind}"] * (end - first - 1)]
-        return tags
-
-    def check_language(self, language: str) -> None:
-        """Raise TaggingError for a language in which no name is known."""
         if language not in self.names:
             raise TaggingError(
                 f"The gazetteer has no names in {language!r}: choose one of {sorted(self.names)}."
             )
+        tags = ["O"] * len(tokens)
+        for first, end, kind in self._matches([*map(_straight, tokens)], language):
+            tags[first:end] = [f"B-{kind}", *[f"I-{kind}"] * (end - first - 1)]
+        return tags
 
     def _matches(self, tokens: list[str], language: str) -> Iterator[tuple[int, int, str]]:
         """(first token, end, type) of each entity."""
@@ -167,46 +158,6 @@ class Gazetteer:
             if entry and not (entry.alone and _is_part_of_more(tokens, start)):
                 return length, entry
         return 1, Entry("")
-
-
-def silver_sentences(articles: Dataset, gazetteer: Gazetteer, language: str) -> Dataset:
-    """The sentences of the articles in one language with the gazetteer's tags.
-
-    Returns:
-        a row for each sentence of 5 to 40 tokens, whether or not it names anything: tokens, tags
-        (ids into `ENTITY_TAGS`), language, title.
-
-    Raises:
-        TaggingError: the gazetteer has no names in this language.
-    """
-    from datasets import Dataset
-
-    gazetteer.check_language(language)
-    rows = [
-        {
-            "tokens": tokens,
-            "tags": gazetteer.tag(tokens, language),
-            "language": language,
-            "title": article["title"],
-        }
-        for article in articles.select_columns(["title", "text", "language"]).to_list()
-        if article["language"] == language
-        for tokens in map(TOKEN.findall, split_sentences(article["text"]))
-        if len(tokens) in SENTENCE_TOKENS
-    ]
-    return Dataset.from_list(rows, features=sentence_features())
-
-
-def sentence_features() -> Features:
-    """The columns of sentences with entity tags."""
-    from datasets import ClassLabel, Features, List, Value
-
-    return Features(
-        tokens=List(Value("string")),
-        tags=List(ClassLabel(names=[*ENTITY_TAGS])),
-        language=Value("string"),
-        title=Value("string"),
-    )
 
 
 @dataclass(frozen=True)
@@ -245,7 +196,7 @@ def _leading_words(description: str) -> set[str]:
     return words
 
 
-def _names(articles: Mapping[str, list[Article]]) -> dict[str, dict[tuple[str, ...], Entry]]:
+def _names(articles: Mapping[str, list[Article]]) -> dict[str, Names]:
     """The names of each language: its titles, then those of the others, then family names."""
     counts = {code: _inner_words(row.text for row in rows) for code, rows in articles.items()}
     titles = {code: _titles(rows, counts[code]) for code, rows in articles.items()}
@@ -262,9 +213,9 @@ def _names(articles: Mapping[str, list[Article]]) -> dict[str, dict[tuple[str, .
     return names
 
 
-def _titles(articles: list[Article], counts: Counter[str]) -> dict[tuple[str, ...], Entry]:
+def _titles(articles: list[Article], counts: Counter[str]) -> Names:
     """The titles of one language; of two articles with one name, that without "(…)" has it."""
-    titles: dict[tuple[str, ...], Entry] = {}
+    titles: Names = {}
     for article in sorted(articles, key=lambda article: "(" in article.title):
         kind = article.kind if _is_name(article.name, article.kind, counts) else ""
         for name, entry in _spellings(article.name, kind, counts):
@@ -284,9 +235,7 @@ def _spellings(
             yield (first, *name[1:]), Entry(kind, skip=capital if kind == "LOC" else 0)
 
 
-def _family_names(
-    titles: Mapping[tuple[str, ...], Entry], counts: Counter[str]
-) -> dict[tuple[str, ...], Entry]:
+def _family_names(titles: Names, counts: Counter[str]) -> Names:
     """The last words of people's names, but not those of "Eugene of Savoy" or "Peter II"."""
     return {
         name[-1:]: Entry("PER", alone=True)

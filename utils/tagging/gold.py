@@ -8,14 +8,14 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from utils.assets.intents import TOKEN
+from utils.assets.words import TOKEN
 from utils.tagging.errors import TaggingError
-from utils.tagging.gazetteer import sentence_features
 from utils.tagging.sentences import split_sentences
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
+ENTITY_TAGS = ("O", "B-PER", "I-PER", "B-ORG", "I-ORG", "B-LOC", "I-LOC")  # PAN-X's order
 GOLD = Path(__file__).with_name("wiki_gold.toml")
 
 
@@ -29,12 +29,12 @@ def gold_sentences(articles: Dataset) -> Dataset:
         articles: the split `test` of the packaged data set `wiki`.
 
     Returns:
-        a row for each sentence: tokens, tags (ids into `ENTITY_TAGS`), language, title.
+        Rows with tokens, tags (ids into `ENTITY_TAGS`), language and title.
 
     Raises:
         TaggingError: a sentence is missing or is not the one that was annotated.
     """
-    from datasets import Dataset
+    from datasets import ClassLabel, Dataset, Features, List, Value
 
     texts = {
         (article["language"], article["title"]): article["text"]
@@ -42,7 +42,9 @@ def gold_sentences(articles: Dataset) -> Dataset:
     }
     entries = tomllib.loads(GOLD.read_text(encoding="utf-8"))["sentences"]
     rows = [_row(entry, texts.get((entry["language"], entry["title"]), "")) for entry in entries]
-    return Dataset.from_list(rows, features=sentence_features())
+    text, tags = Value("string"), List(ClassLabel(names=[*ENTITY_TAGS]))
+    features = Features(tokens=List(text), tags=tags, language=text, title=text)
+    return Dataset.from_list(rows, features=features)
 
 
 def _row(entry: dict[str, Any], text: str) -> dict[str, Any]:

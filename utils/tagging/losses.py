@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from datasets import Dataset
 from numpy.typing import ArrayLike
+from scipy.special import log_softmax
 from transformers import PreTrainedTokenizerBase
 
 from utils.tagging.alignment import checked_logits
@@ -22,10 +23,9 @@ def token_losses(
     tokenizer: PreTrainedTokenizerBase,
     names: Sequence[str],
 ) -> pd.DataFrame:
-    """A row for each labelled token: sentence, position, token, label, predicted, loss.
+    """A row for each labelled token: sentence, position, token, label, predicted, loss in nats.
 
-    The loss is the cross-entropy in nats. Sentences are numbered as in the dataset, positions from
-    the special token at the start.
+    Sentences are numbered as in the dataset, positions from the special token at the start.
 
     Args:
         predictions: (B, T, C) logits, as `Trainer.predict` returns them.
@@ -41,6 +41,7 @@ def token_losses(
     _check_order(label_ids, dataset["labels"])
     sentence, position = np.nonzero(label_ids != IGNORED)  # (N,) each
     labels, logits = label_ids[sentence, position], logits[sentence, position]  # (N,), (N, C)
+    log_probs = log_softmax(logits.astype(np.float64), axis=-1)  # (N, C)
     token_ids = list(dataset["input_ids"])
     return pd.DataFrame(
         {
@@ -51,18 +52,13 @@ def token_losses(
             ),
             "label": [names[label] for label in labels],
             "predicted": [names[label] for label in logits.argmax(-1)],
-            "loss": cross_entropy(logits, labels),
+            "loss": -log_probs[np.arange(len(labels)), labels],
         }
     )
 
 
 def loss_table(frame: pd.DataFrame, by: str) -> pd.DataFrame:
-    """Count, mean and sum of the loss, largest sum first.
-
-    Args:
-        frame: of `token_losses`.
-        by: the column to group by, "token" or "label", say.
-    """
+    """Count, mean and sum of the losses by a column, "token" say, the largest sum first."""
     table = frame.groupby(by)["loss"].agg(["count", "mean", "sum"])
     return table.sort_values("sum", ascending=False)
 
@@ -70,14 +66,6 @@ def loss_table(frame: pd.DataFrame, by: str) -> pd.DataFrame:
 def sentence_losses(frame: pd.DataFrame) -> pd.Series:
     """The loss of each sentence, largest first: wrong gold tags gather at the top."""
     return frame.groupby("sentence")["loss"].sum().sort_values(ascending=False)
-
-
-def cross_entropy(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """(N,) cross-entropy in nats, from (N, C) logits and (N,) label ids."""
-    from scipy.special import log_softmax
-
-    log_probabilities = log_softmax(logits.astype(np.float64), axis=-1)  # (N, C)
-    return -log_probabilities[np.arange(len(labels)), labels]
 
 
 def _check_order(label_ids: np.ndarray, expected: Sequence[Sequence[int]]) -> None:

@@ -34,10 +34,7 @@ class TokenClassifierConfig(PreTrainedConfig):
     models: `AutoModelForTokenClassification.register(BertConfig, ...)` is refused.
 
     Args:
-        encoder: the configuration of the encoder, or its fields with `model_type` among them;
-            None is BERT's.
-        classifier_dropout: the probability before the linear layer; None is the encoder's
-            `hidden_dropout_prob`, or 0.1 where it has none.
+        encoder: a configuration, or its fields with `model_type` among them; None is BERT's.
         kwargs: `id2label`, `label2id` and whatever else a configuration takes.
     """
 
@@ -45,34 +42,20 @@ class TokenClassifierConfig(PreTrainedConfig):
     sub_configs: ClassVar[dict[str, type]] = {"encoder": AutoConfig}
 
     def __init__(
-        self,
-        encoder: PreTrainedConfig | dict[str, Any] | None = None,
-        classifier_dropout: float | None = None,
-        **kwargs: Any,
+        self, encoder: PreTrainedConfig | dict[str, Any] | None = None, **kwargs: Any
     ) -> None:
         if not isinstance(encoder, PreTrainedConfig):
             encoder = AutoConfig.for_model(**({"model_type": "bert"} | (encoder or {})))
         self.encoder = encoder
-        self.classifier_dropout = classifier_dropout
         super().__init__(**kwargs)
 
     @classmethod
     def from_tags(cls, encoder: PreTrainedConfig, tags: Sequence[str]) -> TokenClassifierConfig:
-        """The configuration of a tagger whose tag ids are the places in `tags`.
-
-        Raises:
-            ValueError: there are no tags, or one occurs twice.
-        """
-        check_tags(tags)
+        """The configuration of a tagger whose tag ids are the places in `tags`, or ValueError."""
+        if not tags or len(set(tags)) < len(tags):
+            raise ValueError(f"tags={list(tags)} is no tag set: name at least one, each once.")
         ids = {tag: place for place, tag in enumerate(tags)}
         return cls(encoder, id2label=dict(enumerate(tags)), label2id=ids)
-
-    @property
-    def dropout(self) -> float:
-        """The probability before the linear layer."""
-        if self.classifier_dropout is not None:
-            return self.classifier_dropout
-        return getattr(self.encoder, "hidden_dropout_prob", 0.1)
 
 
 class EncoderForTokenClassification(PreTrainedModel):
@@ -85,7 +68,7 @@ class EncoderForTokenClassification(PreTrainedModel):
     def __init__(self, config: TokenClassifierConfig) -> None:
         super().__init__(config)
         self.body = AutoModel.from_config(config.encoder, **without_pooler(config.encoder))
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = nn.Dropout(getattr(config.encoder, "hidden_dropout_prob", 0.1))
         self.classifier = nn.Linear(config.encoder.hidden_size, config.num_labels)
         self.post_init()
 
@@ -98,13 +81,9 @@ class EncoderForTokenClassification(PreTrainedModel):
         inputs_embeds: Tensor | None = None,
         **kwargs: Any,
     ) -> TokenClassifierOutput:
-        """Logits (B, T, C), and with labels the mean cross-entropy over those that are not -100.
+        """Logits (B, T, C), and with labels (B, T) the mean cross-entropy where they are not -100.
 
-        Args:
-            input_ids, attention_mask, token_type_ids: (B, T), as the encoder takes them.
-            labels: (B, T) tag ids, -100 where a position has none.
-            inputs_embeds: (B, T, D) in place of `input_ids`.
-            kwargs: more that the encoder takes, `output_hidden_states` for one.
+        All else, (B, T) each or `inputs_embeds` (B, T, D), is as the encoder takes it.
         """
         outputs = self.body(
             input_ids=input_ids,
@@ -135,14 +114,13 @@ class EncoderForTokenClassification(PreTrainedModel):
     ) -> EncoderForTokenClassification | tuple[EncoderForTokenClassification, dict[str, Any]]:
         """A pretrained body under a new head, whose weights the seed decides.
 
-        The head is missing from the checkpoint, and the checkpoint's own head or pooler is left
-        over. Neither is news, so nothing is printed.
+        Nothing is printed about the checkpoint's own head, which is left over.
 
         Args:
             checkpoint: what `from_pretrained` takes, of an encoder with or without a head.
             tags: their order is that of the ids.
             output_loading_info: also return what was missing, and what was left over.
-            kwargs: what `from_pretrained` needs to find the checkpoint, `revision` for one.
+            kwargs: for `from_pretrained`, `revision` for one.
 
         Raises:
             ValueError: there are no tags, or one occurs twice.
@@ -181,12 +159,6 @@ def quiet_loading() -> Iterator[None]:
         logging.set_verbosity(verbosity)
         if has_bars:
             logging.enable_progress_bar()
-
-
-def check_tags(tags: Sequence[str]) -> None:
-    """Raise ValueError unless there are tags and each is there once."""
-    if not tags or len(set(tags)) < len(tags):
-        raise ValueError(f"tags={list(tags)} is no tag set: name at least one, each once.")
 
 
 AutoConfig.register(TokenClassifierConfig.model_type, TokenClassifierConfig)

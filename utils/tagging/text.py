@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ from matplotlib.colors import to_hex
 from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from utils.assets.intents import TOKEN
+from utils.assets.words import TOKEN
 from utils.models.modes import evaluating
 from utils.plotting.style import INK, category_colors, lighten
 from utils.tagging.alignment import encode_words
@@ -53,8 +52,6 @@ class TaggedText:
         words: N words and punctuation marks.
         tags: N tags.
         spans: where each word starts and ends in `text`.
-        pieces: every token but the special ones, and what the model says at it; a word has the tag
-            of its first token.
         types: of the model's tag set; colours go by their order, and again after eight.
     """
 
@@ -62,7 +59,6 @@ class TaggedText:
     words: list[str]
     tags: list[str]
     spans: list[tuple[int, int]] = field(repr=False)
-    pieces: pd.DataFrame = field(repr=False)
     types: list[str] = field(repr=False)
 
     @property
@@ -82,10 +78,7 @@ class TaggedText:
     def to_html(self) -> str:
         """The text with its entities marked, colour by type, to put into any page."""
         colors = dict(zip(self.types, category_colors(len(self.types)), strict=True))
-        parts = (
-            _mark(part, kind, colors[kind]) if kind else escape(part)
-            for part, kind in self._parts()
-        )
+        parts = (_mark(part, kind, colors.get(kind)) for part, kind in self._parts())
         return LINES.format("".join(parts))
 
     def __str__(self) -> str:
@@ -105,20 +98,20 @@ class TaggedText:
         return {"text/plain": str(self), "text/html": self.to_html()}
 
 
-def _mark(text: str, kind: str, color: str) -> str:
+def _mark(text: str, kind: str, color: str | None) -> str:
+    if color is None:
+        return escape(text)
     background = to_hex(lighten(color, TINT))
     return MARK.format(background=background, ink=INK, text=escape(text), type=escape(kind))
 
 
 def tag_text(text: str, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> TaggedText:
-    """The tags of a text's words and punctuation marks.
+    """The tags of a text's words and punctuation marks, each that of its first token.
 
     A text beyond the model's positions is read in windows of whole words that overlap by a quarter;
-    a word's tag comes from the window that shows most words on both sides of it. Dropout is off
-    meanwhile.
+    a word's tag comes from the window that shows most words on both sides of it.
 
     Args:
-        text: any string with at least one word.
         model: a token classifier whose `config.id2label` has IOB2 tags; on any device.
         tokenizer: the model's, a fast one.
 
@@ -126,20 +119,13 @@ def tag_text(text: str, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBa
         TaggingError: no words, or a word with more tokens than the model takes.
     """
     text = unicodedata.normalize("NFC", text)
-    matches = list(re.finditer(TOKEN, text))
+    matches = list(TOKEN.finditer(text))
     if not matches:
         raise TaggingError("The text has no words: give one with a letter, digit or sign.")
     words = [match.group() for match in matches]
-    rows = _tag_pieces(words, model, tokenizer)
-    firsts = {word: tag for word, _, tag in reversed(rows)}
-    return TaggedText(
-        text,
-        words,
-        [firsts[word] for word in range(len(words))],
-        [match.span() for match in matches],
-        pd.DataFrame([row[1:] for row in rows], columns=["Tokens", "Tags"]).T,
-        entity_types(model.config.id2label),
-    )
+    tags = _tags(words, model, tokenizer)
+    spans = [match.span() for match in matches]
+    return TaggedText(text, words, tags, spans, entity_types(model.config.id2label))
 
 
 def entity_types(id2label: Mapping[int, str]) -> list[str]:
@@ -148,42 +134,34 @@ def entity_types(id2label: Mapping[int, str]) -> list[str]:
     return list(dict.fromkeys(name.partition("-")[2] for name in names if name != "O"))
 
 
-def _tag_pieces(
+def _tags(
     words: Sequence[str], model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
-) -> list[tuple[int, str, str]]:
-    """Word, token and tag, for each token in order."""
+) -> list[str]:
+    """A tag for each word, from the window where it has most context."""
     encoding = encode_words([words], tokenizer, add_special_tokens=False)
     lengths = np.bincount(encoding.word_ids(0)).tolist()
     room = max_tokens(model, tokenizer) - tokenizer.num_special_tokens_to_add()
     windows = word_windows(lengths, room)
-    chosen = best_windows(windows)
-    tagged = _tag_windows(
-        [[words[word] for word in window] for window in windows], model, tokenizer
-    )
+    tagged = list(_tag_windows([words[w.start : w.stop] for w in windows], model, tokenizer))
     return [
-        (window[place], token, tag)
-        for number, (window, pieces) in enumerate(zip(windows, tagged, strict=True))
-        for place, token, tag in pieces
-        if chosen[window[place]] == number
+        tagged[chosen][word - windows[chosen].start]
+        for word, chosen in enumerate(best_windows(windows))
     ]
 
 
+@torch.no_grad()
 def _tag_windows(
     windows: Sequence[Sequence[str]], model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
-) -> Iterator[list[tuple[int, str, str]]]:
-    """Word in the window, token and tag for each token, special ones left out."""
+) -> Iterator[list[str]]:
+    """For each window the tags of its words."""
     for start in range(0, len(windows), WINDOWS_PER_BATCH):
         batch = windows[start : start + WINDOWS_PER_BATCH]
         encoding = encode_words(batch, tokenizer, padding=True, return_tensors="pt")
-        with evaluating(model), torch.no_grad():
+        with evaluating(model):
             logits = model(**encoding.to(model.device)).logits  # (B, T, C)
-        for row, tags in enumerate(logits.argmax(-1).tolist()):
-            columns = zip(encoding.word_ids(row), encoding.tokens(row), tags, strict=True)
-            yield [
-                (word, token, model.config.id2label[tag])
-                for word, token, tag in columns
-                if word is not None
-            ]
+        for row, (words, tags) in enumerate(zip(batch, logits.argmax(-1).tolist(), strict=True)):
+            firsts = (encoding.word_to_tokens(row, word).start for word in range(len(words)))
+            yield [model.config.id2label[tags[first]] for first in firsts]
 
 
 def max_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int:
@@ -205,15 +183,9 @@ def max_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> in
 
 
 def word_windows(lengths: Sequence[int], room: int) -> list[range]:
-    """Ranges of words that together cover all, each with at most `room` tokens.
+    """Ranges of words with `lengths` tokens that cover all, each with at most `room` tokens.
 
     Each but the first starts OVERLAP of the room or a little less before the end of the last.
-
-    Args:
-        lengths: tokens of each word.
-
-    Raises:
-        TaggingError: a word alone has more than `room` tokens.
     """
     if max(lengths) > room:
         word = lengths.index(max(lengths))
