@@ -9,6 +9,12 @@ from utils.models.llama import Llama
 VOCABULARY = 50
 PAD = VOCABULARY - 1
 NO_END = {"eos_token_id": None, "pad_token_id": PAD}
+ARTICLE = {  # for a `ToyLM`
+    ("The",): {"nice": 0.5, "dog": 0.4, "car": 0.1},
+    ("The", "nice"): {"woman": 0.4, "house": 0.3, "guy": 0.3},
+    ("The", "dog"): {"has": 0.9, "runs": 0.05, "and": 0.05},
+    ("The", "car"): {"drives": 0.5, "is": 0.3, "turns": 0.2},
+}
 
 
 def small_llama():
@@ -60,3 +66,11 @@ def run(strategy, decoder, prompts, *args, max_new_tokens, **options):
     cache = decoder.new_cache(prompts["attention_mask"], max_new_tokens)
     options["max_new_tokens"] = max_new_tokens
     return strategy(decoder.step, prompts["input_ids"], cache, *args, **options)
+
+
+@torch.no_grad()
+def total_log_prob(library, ids, num_prompt):
+    """(B,) log-probability of what follows the prompt in ids (B, L), by torch's cross-entropy."""
+    logits = library(ids).logits[:, num_prompt - 1 : -1]  # (B, new, V)
+    losses = torch.nn.functional.cross_entropy(logits.mT, ids[:, num_prompt:], reduction="none")
+    return -losses.sum(dim=1)

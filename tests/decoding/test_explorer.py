@@ -2,14 +2,12 @@
 
 import base64
 import io
-from pathlib import Path
 
-import nbformat
 import numpy as np
 import pytest
 import torch
 from bs4 import BeautifulSoup
-from nbformat.v4 import new_code_cell, new_notebook
+from nbformat.v4 import new_code_cell, new_notebook, new_output
 from PIL import Image
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
@@ -17,19 +15,8 @@ from utils.assets.models import checkpoint
 from utils.decoding.explorer import NextTokenExplorer, explore_next_token
 from utils.notebooks.clean import WIDGET_VIEW, clean
 from utils.runner.pages.notebook import body
-from utils.runner.process import Job, run_papermill
 
-REPOSITORY = Path(__file__).parents[2]
 VOCABULARY = 1000
-CODE = f"""\
-import torch
-from transformers import AutoTokenizer
-from utils.assets.models import checkpoint
-from utils.decoding.explorer import explore_next_token
-torch.manual_seed(0)
-tokenizer = AutoTokenizer.from_pretrained(checkpoint("causal_lm"))
-explorer = explore_next_token(3 * torch.randn({VOCABULARY}), tokenizer)
-explorer"""
 
 
 @pytest.fixture(scope="module")
@@ -128,15 +115,10 @@ def test_nothing_is_printed_where_there_is_no_front_end(logits, tokenizer, capfd
     assert capfd.readouterr() == ("", "")
 
 
-def test_the_picture_outlives_the_kernel(tmp_path):
-    source, output = tmp_path / "source.ipynb", tmp_path / "output.ipynb"
-    nbformat.write(new_notebook(cells=[new_code_cell(CODE)]), source)
-    failure = run_papermill(Job(source, output, tmp_path, REPOSITORY), lambda _: None)
-    assert failure is None
-    notebook = nbformat.read(output, as_version=4)
-    (shown,) = notebook.cells[0].outputs
-    assert "widgets" not in notebook.metadata
+def test_the_picture_outlives_the_kernel(explorer, tmp_path):
+    shown = new_output("display_data", data=explorer._repr_mimebundle_())
+    notebook = new_notebook(cells=[new_code_cell("explorer", outputs=[shown])])
     page = BeautifulSoup(body(notebook, tmp_path), "html.parser")
     assert page.img["src"].startswith("data:image/png;base64,")
     clean(notebook)
-    assert set(shown.data) == {"image/png", "text/plain"}
+    assert set(notebook.cells[0].outputs[0].data) == {"image/png", "text/plain"}

@@ -3,16 +3,19 @@
 import pytest
 import scipy.stats
 import torch
-from small_models import NO_END, PAD, from_scratch, random_prompts, run, shapes_read
+from small_models import (
+    ARTICLE,
+    NO_END,
+    PAD,
+    from_scratch,
+    random_prompts,
+    run,
+    shapes_read,
+    total_log_prob,
+)
 
-from utils.decoding import LibraryDecoder, Sampling, ToyLM, greedy, sample, sequence_logprob
+from utils.decoding import LibraryDecoder, Sampling, ToyLM, greedy, sample
 
-TREE = {
-    ("The",): {"nice": 0.5, "dog": 0.4, "car": 0.1},
-    ("The", "nice"): {"woman": 0.4, "house": 0.3, "guy": 0.3},
-    ("The", "dog"): {"has": 0.9, "runs": 0.05, "and": 0.05},
-    ("The", "car"): {"drives": 0.5, "is": 0.3, "turns": 0.2},
-}
 NUM_DRAWS = 20_000
 
 
@@ -21,7 +24,7 @@ def seeded(seed):
 
 
 def draw_words(steps, sampling=None, seed=0):
-    toy = ToyLM(TREE)
+    toy = ToyLM(ARTICLE)
     prompt = {"input_ids": toy.encode(), "attention_mask": torch.ones_like(toy.encode())}
     options = {"max_new_tokens": steps, "num_samples": NUM_DRAWS, "generator": seeded(seed)}
     drawn = run(sample, toy, prompt, sampling or Sampling(), **options)
@@ -85,14 +88,14 @@ def test_frequencies_follow_the_softmax(small):
 
 def test_whole_texts_are_as_frequent_as_probable():
     words = draw_words(2)
-    for continuation, prob in ToyLM(TREE).exhaustive(2):
+    for continuation, prob in ToyLM(ARTICLE).exhaustive(2):
         assert words.count(continuation) / NUM_DRAWS == pytest.approx(prob, abs=0.01)
 
 
 def test_low_temperature_makes_the_rare_rarer():
     """The shares are p ** (1 / T), renormalised: car falls from 0.1 to 0.003."""
     words = draw_words(1, Sampling(temperature=0.3))
-    powers = {word: prob ** (1 / 0.3) for word, prob in TREE[("The",)].items()}
+    powers = {word: prob ** (1 / 0.3) for word, prob in ARTICLE[("The",)].items()}
     for word, power in powers.items():
         share = power / sum(powers.values())
         assert words.count((word,)) / NUM_DRAWS == pytest.approx(share, abs=0.01)
@@ -112,7 +115,7 @@ def test_log_probs_are_those_of_the_model_however_it_is_drawn(small):
     prompt = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
     options = {"max_new_tokens": 9, "num_samples": 4, "generator": seeded(1)}
     drawn = run(sample, from_scratch(small), prompt, Sampling(temperature=3, top_k=9), **options)
-    expected = sequence_logprob(small, drawn.ids, input_len=3)
+    expected = total_log_prob(small, drawn.ids, 3)
     torch.testing.assert_close(drawn.log_probs.sum(dim=1), expected)
 
 
@@ -136,5 +139,7 @@ def test_samples_share_the_pass_over_the_prompt(small, make):
 
 
 def test_no_samples_get_one_sentence():
-    with pytest.raises(ValueError, match=r"^num_samples is 0: ask for 1 or more\.$"):
+    with pytest.raises(
+        ValueError, match=r"^num_samples is 0: choose a whole number of 1 or more\.$"
+    ):
         sample(None, torch.ones(1, 3, dtype=torch.long), None, max_new_tokens=1, num_samples=0)

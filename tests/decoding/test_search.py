@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 from small_models import (
+    ARTICLE,
     NO_END,
     PAD,
     VOCABULARY,
@@ -19,7 +20,7 @@ from utils.decoding import LibraryDecoder, ToyLM, beam_search, greedy
 from utils.models.cache import ContextLengthError
 
 PROMPTS = ["The capital of France is", "My cat"]
-NEW = 50
+NEW = 16
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +30,7 @@ def prompts(smollm2):
 
 @pytest.fixture(scope="module")
 def generated(smollm2, prompts):
-    """(B, T + new) by the library, which pads what is finished with the end token."""
+    """(B, T + new) by the library."""
     return generate(smollm2.reference, prompts, NEW)
 
 
@@ -258,14 +259,6 @@ def test_the_prompts_go_through_the_model_once(small, make):
     assert shapes_read(beam_search, make(small), num_beams=2) == [(4, 5), (8, 1), (8, 1)]
 
 
-ARTICLE = {
-    ("The",): {"nice": 0.5, "dog": 0.4, "car": 0.1},
-    ("The", "nice"): {"woman": 0.4, "house": 0.3, "guy": 0.3},
-    ("The", "dog"): {"has": 0.9, "runs": 0.05, "and": 0.05},
-    ("The", "car"): {"drives": 0.5, "is": 0.3, "turns": 0.2},
-}
-
-
 def search(toy, steps, **options):
     prompt = {"input_ids": toy.encode(), "attention_mask": torch.ones_like(toy.encode())}
     return run(beam_search, toy, prompt, max_new_tokens=steps, **options)
@@ -349,7 +342,7 @@ def test_never_stopping_early_finds_the_better_text_where_length_costs():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"num_beams": 0}, r"^num_beams is 0: ask for 1 or more\.$"),
+        ({"num_beams": 0}, r"^num_beams is 0: choose a whole number"),
         (
             {"num_beams": 2, "num_return_sequences": 3},
             r"^num_return_sequences is 3, but with num_beams=2 it can be from 1 to 2\.$",
@@ -357,6 +350,7 @@ def test_never_stopping_early_finds_the_better_text_where_length_costs():
         ({"num_beams": 2, "num_return_sequences": 0}, r"^num_return_sequences is 0, but with"),
         ({"num_beams": 2, "early_stopping": "soon"}, r"^early_stopping is 'soon': give True"),
         ({"num_beams": 2, "no_repeat_ngram_size": 0}, r"^no_repeat_ngram_size is 0: choose"),
+        ({"num_beams": 2, "on_token": print}, r"^Beams have no on_token, as .*: use on_step\.$"),
     ],
 )
 def test_beams_that_make_no_sense_get_one_sentence(options, message):

@@ -4,17 +4,10 @@ import math
 
 import pytest
 import torch
-from small_models import run
+from small_models import ARTICLE, run
 
 from utils.decoding import ToyLM, beam_search, greedy
 from utils.decoding.toy import END
-
-ARTICLE = {
-    ("The",): {"nice": 0.5, "dog": 0.4, "car": 0.1},
-    ("The", "nice"): {"woman": 0.4, "house": 0.3, "guy": 0.3},
-    ("The", "dog"): {"has": 0.9, "runs": 0.05, "and": 0.05},
-    ("The", "car"): {"drives": 0.5, "is": 0.3, "turns": 0.2},
-}
 
 
 def counter_example():
@@ -68,7 +61,6 @@ def test_probabilities_of_words():
     toy = ToyLM(ARTICLE)
     assert toy.probability("dog has") == pytest.approx(0.36)
     assert toy.probability(("nice",)) == 0.5
-    assert toy.probability("has", prompt="The dog") == 0.9
     assert toy.probability("dog drives") == 0
     assert toy.probability(("dog", "has", END)) == pytest.approx(0.36)
 
@@ -93,12 +85,6 @@ def test_words_become_ids_and_back():
     assert toy.decode([*ids[0].tolist(), toy.eos_id]) == ("The", "dog", "has")
 
 
-def test_one_can_start_further_down():
-    toy = ToyLM(ARTICLE)
-    assert continued(greedy, toy, 1, prompt="The dog") == (("has",), pytest.approx(0.9))
-    assert toy.exhaustive(1, prompt="The car")[0] == (("drives",), 0.5)
-
-
 def test_texts_end_where_the_tree_does():
     toy = ToyLM(ARTICLE)
     ids = toy.encode()
@@ -107,17 +93,6 @@ def test_texts_end_where_the_tree_does():
     assert toy.decode(found.ids[0]) == ("The", "nice", "woman")
     assert found.num_new.item() == 3
     assert toy.exhaustive(9) == toy.exhaustive(2)
-
-
-def test_a_cropped_cache_forgets():
-    toy = ToyLM(ARTICLE)
-    ids = toy.encode("The dog has")
-    cache = toy.new_cache(torch.ones_like(ids), 1)
-    expected = toy.step(ids[:, :2], cache)
-    toy.step(ids[:, 2:], cache)
-    assert cache.length == 3
-    cache.crop(1)
-    assert torch.equal(toy.step(ids[:, 1:2], cache), expected)
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,8 @@ from utils.decoding.filters import (
 )
 from utils.decoding.metrics import distinct, quality_table, repetition
 from utils.decoding.sampling import sample
-from utils.decoding.scoring import log_probs_from_logits, sequence_logprob
 from utils.decoding.search import Beams, BeamStep, beam_search, greedy
 from utils.decoding.speculative import Draft, NgramDraft, Speculation, speculative_sample
-from utils.decoding.steps import Continuations, Decoder, Step
+from utils.decoding.steps import Continuations, Decoder, Limits, Step, log_probs_from_logits
 from utils.decoding.text import Generation, TextGenerator
 from utils.decoding.toy import ToyLM

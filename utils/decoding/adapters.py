@@ -44,32 +44,20 @@ class LibraryCache:
         self.past.batch_select_indices(rows)
 
     def crop(self, length: int) -> None:
-        """Forget what follows the first `length` tokens, padding counted.
-
-        Raises:
-            ValueError: the cache does not hold so many tokens.
-        """
+        """Forget what follows the first `length` tokens, padding counted."""
         check_crop(length, self.length)
         if length < self.length:  # the library takes how many to remove, below 0
             self.past.crop(length - self.length)
 
 
 class LibraryDecoder:
-    """A decoder of the library with the methods that our own models have.
-
-    Args:
-        model: a causal language model.
-    """
+    """A causal language model of the library with the methods that our own models have."""
 
     def __init__(self, model: transformers.PreTrainedModel) -> None:
         self.model = model
 
     def new_cache(self, attention_mask: Tensor, max_new_tokens: int) -> LibraryCache:
-        """An empty cache for prompts padded on the left, attention_mask (B, T) being 0 there.
-
-        Raises:
-            ContextLengthError: prompts and new tokens together exceed the model's positions.
-        """
+        """An empty cache for prompts padded on the left, attention_mask (B, T) being 0 there."""
         import transformers
 
         batch_size, length = attention_mask.shape
@@ -90,11 +78,7 @@ class LibraryDecoder:
 
     @torch.inference_mode()
     def logits(self, states: Tensor) -> Tensor:
-        """(…, D) of `states` -> (…, V) logits of the token after each.
-
-        Raises:
-            ValueError: the model scales or caps what its head returns.
-        """
+        """(…, D) of `states` -> (…, V) logits of the token after each."""
         _check_head(self.model.config)
         return self.model.get_output_embeddings()(states)
 

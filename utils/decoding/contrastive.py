@@ -9,20 +9,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from utils.decoding.filters import check_count
-from utils.decoding.steps import Continuations, Decoder, OnToken, extend
+from utils.decoding.steps import Continuations, Decoder, Limits, extend
 
 
 def contrastive_search(
-    decoder: Decoder,
-    ids: Tensor,
-    cache: Any,
-    *,
-    k: int = 4,
-    penalty: float = 0.6,
-    max_new_tokens: int,
-    eos_id: int | None = None,
-    pad_id: int | None = None,
-    on_token: OnToken | None = None,
+    decoder: Decoder, ids: Tensor, cache: Any, *, k: int = 4, penalty: float = 0.6, **limits: Any
 ) -> Continuations:
     """Continue each text with the best compromise of probable and new (Su et al. 2022, eq. 5).
 
@@ -34,33 +25,21 @@ def contrastive_search(
     texts go through the model in one call, and the chosen one need not go again.
 
     Args:
-        decoder: the model.
         ids: (B, T) prompts; their padding, on the left, is known to the cache and does not count.
         cache: a new one for these prompts, with room for the new tokens; it ends with k rows each.
         k: candidates per step; 1 is greedy search.
         penalty: from 0, which is greedy search too, to 1, which takes the least similar.
-        max_new_tokens: at most so many; fewer if all texts are finished earlier.
-        eos_id: the token that finishes a text; none by default.
-        pad_id: fills the row of a finished text, `eos_id` by default.
-        on_token: gets the newest tokens (B,) after each step.
+        limits: those of `Limits`: `max_new_tokens`, and if need be `eos_id`, `pad_id`, `on_token`.
 
     Raises:
-        ValueError: the prompts are empty, no token is asked for, or k or the penalty is out of
-            its range.
+        ValueError: the prompts are empty, or a number is out of its range.
         ContextLengthError: prompts and new tokens do not fit the cache.
     """
-    _check(k, penalty)
+    check_count("k", k)
+    if not 0 <= penalty <= 1:
+        raise ValueError(f"penalty is {penalty}: choose a number from 0 to 1.")
     contrast = _Contrast(decoder, cache, k, penalty)
-    return extend(
-        contrast.step,
-        ids,
-        cache,
-        contrast.choose,
-        max_new_tokens=max_new_tokens,
-        eos_id=eos_id,
-        pad_id=pad_id,
-        on_token=on_token,
-    )
+    return extend(contrast.step, ids, cache, contrast.choose, Limits(**limits))
 
 
 class _Contrast:
@@ -77,10 +56,8 @@ class _Contrast:
     seen: Tensor
 
     def __init__(self, decoder: Decoder, cache: Any, k: int, penalty: float) -> None:
-        self.decoder = decoder
-        self.cache = cache
-        self.k = k
-        self.penalty = penalty
+        self.decoder, self.cache = decoder, cache
+        self.k, self.penalty = k, penalty
 
     def step(self, ids: Tensor, cache: Any) -> Tensor:
         """Logits (B, V) after prompts (B, T), or after the tokens (B, 1) chosen last."""
@@ -121,9 +98,3 @@ class _Contrast:
 def _directions(states: Tensor) -> Tensor:
     """States (…, D) scaled to length 1, in float32, so that their products are cosines."""
     return F.normalize(states.float(), dim=-1)
-
-
-def _check(k: int, penalty: float) -> None:
-    check_count("k", k)
-    if not 0 <= penalty <= 1:
-        raise ValueError(f"penalty is {penalty}: choose a number from 0 to 1.")

@@ -53,8 +53,6 @@ def explore_next_token(
 
     Args:
         logits: (V,) for one position, for instance `model(ids).logits[0, -1]`.
-        tokenizer: turns ids into text.
-        title: of the picture, for instance the prompt.
 
     Raises:
         ValueError: other than one axis, or NaN.

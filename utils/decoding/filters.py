@@ -1,6 +1,7 @@
 """Filters over the logits of the next token: what may be drawn at all, and how boldly.
 
-Each takes logits (..., V) and returns logits of the same shape, -inf where a token is out.
+Each takes logits (..., V) and returns logits of the same shape, -inf where a token is out, or
+raises ValueError for a setting out of its range.
 """
 
 from __future__ import annotations
@@ -15,11 +16,7 @@ OUT = -math.inf
 
 
 def apply_temperature(logits: Tensor, temperature: float) -> Tensor:
-    """Logits / T: below 1 the distribution becomes sharper, above 1 flatter (Ackley et al. 1985).
-
-    Raises:
-        ValueError: the temperature is not a positive number.
-    """
+    """Logits / T: below 1 the distribution is sharper, above 1 flatter (Ackley et al. 1985)."""
     if not 0 < temperature < math.inf:
         raise ValueError(
             f"temperature is {temperature}: choose a positive number; greedy is its limit at 0."
@@ -28,11 +25,7 @@ def apply_temperature(logits: Tensor, temperature: float) -> Tensor:
 
 
 def top_k_filter(logits: Tensor, k: int) -> Tensor:
-    """Keep the k most probable tokens, and what ties with the last of them (Fan et al. 2018).
-
-    Raises:
-        ValueError: k is not a whole number of 1 or more.
-    """
+    """Keep the k most probable tokens, and what ties with the last of them (Fan et al. 2018)."""
     if not isinstance(k, int) or k < 1:
         raise ValueError(f"top_k is {k}: choose 1 or more, or leave it out to keep all.")
     kth_best = logits.topk(min(k, logits.shape[-1])).values[..., -1:]  # (..., 1)
@@ -40,10 +33,9 @@ def top_k_filter(logits: Tensor, k: int) -> Tensor:
 
 
 def top_p_filter(logits: Tensor, p: float) -> Tensor:
-    """Keep the nucleus, the fewest tokens that together reach probability p (Holtzman et al. 2019).
+    """Keep the nucleus, the fewest tokens that together reach probability p in (0, 1].
 
-    Raises:
-        ValueError: p is not in (0, 1].
+    Of equally probable ones some may be out (Holtzman et al. 2019).
     """
     _check_share("top_p", p)
     ascending, tokens = logits.sort()
@@ -54,11 +46,7 @@ def top_p_filter(logits: Tensor, p: float) -> Tensor:
 
 
 def min_p_filter(logits: Tensor, p: float) -> Tensor:
-    """Keep tokens with at least p times the probability of the best one (Nguyen et al. 2024).
-
-    Raises:
-        ValueError: p is not in (0, 1].
-    """
+    """Keep tokens with at least p times the probability of the best one (Nguyen et al. 2024)."""
     _check_share("min_p", p)
     best = logits.amax(dim=-1, keepdim=True)
     return logits.masked_fill(logits < best + math.log(p), OUT)
@@ -67,10 +55,8 @@ def min_p_filter(logits: Tensor, p: float) -> Tensor:
 def typical_filter(logits: Tensor, mass: float) -> Tensor:
     """Keep tokens whose surprise is closest to the entropy, up to `mass` (Meister et al. 2022).
 
-    The most probable token may be out: it can be less surprising than text usually is.
-
-    Raises:
-        ValueError: mass is not in (0, 1].
+    What ties with the last of them stays, too. The most probable token may be out: it can be less
+    surprising than text usually is.
     """
     _check_share("typical_p", mass)
     if mass == 1:
@@ -93,9 +79,6 @@ def ban_repeated_ngrams(logits: Tensor, ids: Tensor, n: int) -> Tensor:
         logits: (B, V).
         ids: (B, T) texts so far, prompts included.
         n: 1 rules out every token that has occurred.
-
-    Raises:
-        ValueError: n is not a whole number of 1 or more.
     """
     check_count("no_repeat_ngram_size", n)
     if ids.shape[1] < n:
@@ -113,9 +96,6 @@ class Sampling:
 
     The order is that of the library's `generate`, but nothing is set by default (there top_k is 50
     unless told otherwise).
-
-    Raises:
-        ValueError: a setting is out of its range.
     """
 
     temperature: float = 1.0

@@ -13,21 +13,12 @@ if TYPE_CHECKING:
 
 
 def repetition(ids: Sequence[int], n: int) -> float:
-    """Share of a text's n-grams that occurred before: 1 - distinct / all (Welleck et al. 2020).
-
-    Args:
-        ids: tokens, as numbers or as strings; 0.0 if they are fewer than n.
-        n: 1 or more.
-    """
+    """Share of a text's n-grams that occurred before (Welleck et al. 2020); 0.0 without any."""
     return 1 - distinct([ids], n)
 
 
 def distinct(texts: Iterable[Sequence[int]], n: int) -> float:
-    """Distinct n-grams of all texts together, divided by all of them (Li et al. 2016).
-
-    Args:
-        texts: tokens of each, as numbers or as strings; 1.0 if all are shorter than n.
-        n: 1 or more.
+    """Distinct n-grams of all texts, divided by all (Li et al. 2016); 1.0 without any.
 
     Raises:
         ValueError: n is below 1.

@@ -10,10 +10,10 @@ from typing import Any, Literal, Self
 import torch
 from torch import Tensor
 
-from utils.decoding.filters import ban_repeated_ngrams
+from utils.decoding.filters import ban_repeated_ngrams, check_count
 from utils.decoding.steps import (
     Continuations,
-    OnToken,
+    Limits,
     Step,
     check_prompts,
     extend,
@@ -22,43 +22,26 @@ from utils.decoding.steps import (
 
 
 def greedy(
-    step: Step,
-    ids: Tensor,
-    cache: Any,
-    *,
-    max_new_tokens: int,
-    no_repeat_ngram_size: int | None = None,
-    eos_id: int | None = None,
-    pad_id: int | None = None,
-    on_token: OnToken | None = None,
+    step: Step, ids: Tensor, cache: Any, *, no_repeat_ngram_size: int | None = None, **limits: Any
 ) -> Continuations:
     """Continue each text with its most probable token, again and again.
 
     Args:
-        step: the model.
         ids: (B, T) prompts; their padding, on the left, is known to the cache.
         cache: a new one for these prompts, with room for the new tokens.
-        max_new_tokens: at most so many; fewer if all texts are finished earlier.
         no_repeat_ngram_size: n if no n-gram may occur twice, see `ban_repeated_ngrams`.
-        eos_id: the token that finishes a text; none by default.
-        pad_id: fills the row of a finished text, `eos_id` by default.
-        on_token: gets the newest tokens (B,) after each step.
+        limits: those of `Limits`: `max_new_tokens`, and if need be `eos_id`, `pad_id`, `on_token`.
 
     Raises:
-        ValueError: the prompts are empty, no token is asked for, or n is below 1.
+        ValueError: the prompts are empty, or a number is out of its range.
         ContextLengthError: prompts and new tokens do not fit the cache.
     """
-    return extend(
-        step,
-        ids,
-        cache,
-        lambda logits: logits.argmax(dim=-1),
-        max_new_tokens=max_new_tokens,
-        no_repeat_ngram_size=no_repeat_ngram_size,
-        eos_id=eos_id,
-        pad_id=pad_id,
-        on_token=on_token,
-    )
+
+    def best(logits: Tensor) -> Tensor:
+        return logits.argmax(dim=-1)
+
+    n = no_repeat_ngram_size
+    return extend(step, ids, cache, best, Limits(**limits), no_repeat_ngram_size=n)
 
 
 @dataclass(frozen=True)
@@ -104,14 +87,12 @@ def beam_search(
     cache: Any,
     *,
     num_beams: int,
-    max_new_tokens: int,
     length_penalty: float = 1.0,
     early_stopping: bool | Literal["never"] = False,
     no_repeat_ngram_size: int | None = None,
     num_return_sequences: int = 1,
-    eos_id: int | None = None,
-    pad_id: int | None = None,
     on_step: Callable[[BeamStep], None] | None = None,
+    **limits: Any,
 ) -> Beams:
     """Continue each prompt with several texts at once, and return the best that were found.
 
@@ -120,20 +101,17 @@ def beam_search(
     their constant 5). All as in the library's `generate`, which this equals token by token.
 
     Args:
-        step: the model.
         ids: (B, T) prompts; their padding, on the left, is known to the cache.
         cache: a new one for these prompts, with room for the new tokens.
         num_beams: b, texts that go on per prompt.
-        max_new_tokens: at most so many; fewer if the search is over earlier.
         length_penalty: 0 compares sums of log-probabilities, 1 means; more favours long texts.
         early_stopping: when the search is over, after b texts have ended. True: at once; False:
             when the best beam, at its present length, does not surpass the worst of them; "never":
             when it could not at any length.
         no_repeat_ngram_size: n if no n-gram may occur twice, see `ban_repeated_ngrams`.
         num_return_sequences: texts to return per prompt.
-        eos_id: the token that finishes a text; none by default.
-        pad_id: fills the row of a finished text, `eos_id` by default.
         on_step: gets a `BeamStep` after each step.
+        limits: `max_new_tokens`, and if need be `eos_id` and `pad_id`, see `Limits`.
 
     Returns:
         B * num_return_sequences rows, those of a prompt one after the other.
@@ -142,15 +120,22 @@ def beam_search(
         ValueError: the prompts are empty, or a number is out of its range.
         ContextLengthError: prompts and new tokens do not fit the cache.
     """
-    check_prompts(ids, max_new_tokens)
-    _check_beams(num_beams, num_return_sequences, early_stopping)
-    rules = _Rules(
-        num_beams, max_new_tokens, length_penalty, early_stopping, -1 if eos_id is None else eos_id
-    )
+    check_prompts(ids)
+    check_count("num_beams", num_beams)
+    if not 1 <= num_return_sequences <= num_beams:
+        raise ValueError(
+            f"num_return_sequences is {num_return_sequences}, but with num_beams={num_beams} it "
+            f"can be from 1 to {num_beams}."
+        )
+    if early_stopping not in (True, False, "never"):
+        raise ValueError(f"early_stopping is {early_stopping!r}: give True, False or 'never'.")
+    if "on_token" in limits:
+        raise ValueError("Beams have no on_token, as texts change until the end: use on_step.")
+    limits = Limits(**limits)
     logits = step(ids, cache)  # (B, V)
     rows = repeated_rows(ids, num_beams)
     cache.reorder(rows)
-    search = _Search(ids[rows], rules, eos_id if pad_id is None else pad_id)
+    search = _Search(ids[rows], num_beams, length_penalty, early_stopping, limits)
     logits = logits[rows]  # (B * b, V)
     while True:
         log_probs = logits.float().log_softmax(dim=-1)
@@ -163,38 +148,6 @@ def beam_search(
             return search.best(num_return_sequences)
         cache.reorder(parents)
         logits = step(search.texts[:, -1:], cache)
-
-
-def _check_beams(num_beams: int, num_return_sequences: int, early_stopping: object) -> None:
-    if num_beams < 1:
-        raise ValueError(f"num_beams is {num_beams}: ask for 1 or more.")
-    if not 1 <= num_return_sequences <= num_beams:
-        raise ValueError(
-            f"num_return_sequences is {num_return_sequences}, but with num_beams={num_beams} it "
-            f"can be from 1 to {num_beams}."
-        )
-    if early_stopping not in (True, False, "never"):
-        raise ValueError(f"early_stopping is {early_stopping!r}: give True, False or 'never'.")
-
-
-@dataclass(frozen=True)
-class _Rules:
-    """Settings of a beam search that stay the same at all its steps."""
-
-    num_beams: int
-    max_new_tokens: int
-    length_penalty: float
-    early_stopping: bool | Literal["never"]
-    eos_id: int  # -1 if no token ends a text
-
-    def ranks(self, log_probs: Tensor, num_new: int) -> Tensor:
-        """Scores of texts of one length, from their total log-probabilities."""
-        return log_probs / num_new**self.length_penalty
-
-    def best_possible(self, log_probs: Tensor, num_new: int) -> Tensor:
-        """The score that a running text may still get, by the heuristic of `early_stopping`."""
-        grows = self.early_stopping == "never" and self.length_penalty > 0
-        return self.ranks(log_probs, self.max_new_tokens if grows else num_new)
 
 
 @dataclass(frozen=True)
@@ -224,12 +177,8 @@ class _Hypotheses:
 
     def join(self, other: Self) -> Self:
         """These and the others, (B, n + m)."""
-        return type(self)(
-            torch.cat((self.ids, other.ids), dim=1),
-            torch.cat((self.log_probs, other.log_probs), dim=1),
-            torch.cat((self.num_new, other.num_new), dim=1),
-            torch.cat((self.scores, other.scores), dim=1),
-        )
+        pairs = zip(vars(self).values(), vars(other).values(), strict=True)
+        return type(self)(*(torch.cat(pair, dim=1) for pair in pairs))
 
     def best(self, count: int) -> Self:
         """The `count` with the highest scores, best first."""
@@ -239,18 +188,25 @@ class _Hypotheses:
 class _Search:
     """The beams that go on, and the best finished texts so far."""
 
-    def __init__(self, prompts: Tensor, rules: _Rules, pad_id: int | None) -> None:
-        shape = (-1, rules.num_beams, prompts.shape[1])
-        beams = prompts.view(shape)  # (B, b, T)
-        self.rules = rules
-        self.num_prompt = prompts.shape[1]
-        self.num_new = 0
-        room = beams.new_full((*beams.shape[:2], rules.max_new_tokens), pad_id or 0)
+    def __init__(
+        self,
+        prompts: Tensor,
+        num_beams: int,
+        length_penalty: float,
+        early_stopping: bool | Literal["never"],
+        limits: Limits,
+    ) -> None:
+        beams = prompts.view(-1, num_beams, prompts.shape[1])  # (B, b, T)
+        self.num_beams, self.length_penalty = num_beams, length_penalty
+        self.early_stopping, self.limits = early_stopping, limits
+        self.num_prompt, self.num_new = prompts.shape[1], 0
+        size = (*beams.shape[:2], limits.max_new_tokens)
+        room = beams.new_full(size, limits.padding)  # (B, b, max_new)
         nothing = torch.zeros_like(room, dtype=torch.float)
         out = nothing.new_full(beams.shape[:2], -math.inf)
         ids = torch.cat((beams, room), dim=-1)  # (B, b, T + max_new)
         self.finished = _Hypotheses(ids, nothing, torch.zeros_like(beams[..., 0]), out)
-        is_first = torch.arange(rules.num_beams, device=ids.device) == 0
+        is_first = torch.arange(num_beams, device=ids.device) == 0
         # All beams are the prompt: the first one alone continues, or they would stay alike.
         self.running = replace(self.finished, scores=out.masked_fill(is_first, 0.0))
         self.can_improve = torch.ones_like(ids[:, :1, 0], dtype=torch.bool)  # (B, 1)
@@ -267,9 +223,9 @@ class _Search:
 
     @property
     def is_over(self) -> bool:
-        if self.num_new == self.rules.max_new_tokens or not bool(self.can_improve.any()):
+        if self.num_new == self.limits.max_new_tokens or not bool(self.can_improve.any()):
             return True
-        return self.rules.early_stopping is True and bool(self.is_full.all())
+        return self.early_stopping is True and bool(self.is_full.all())
 
     def advance(self, log_probs: Tensor) -> tuple[Tensor, BeamStep]:
         """Add a token to each beam, given log-probabilities (B * b, V) of the next one.
@@ -277,22 +233,22 @@ class _Search:
         Returns:
             (B * b,) rows of the cache that the new beams continue; what to tell the caller.
         """
-        num_beams = self.rules.num_beams
         prefixes = self.running.ids[..., : self.num_prompt + self.num_new]
         parents, tokens, candidates = self._candidates(log_probs)
-        is_last = self.num_new == self.rules.max_new_tokens
-        ends = (tokens == self.rules.eos_id) | is_last
-        is_finished = ends & (torch.arange(ends.shape[1], device=ends.device) < num_beams)
+        is_last = self.num_new == self.limits.max_new_tokens
+        eos_id = -1 if self.limits.eos_id is None else self.limits.eos_id
+        ends = (tokens == eos_id) | is_last
+        is_finished = ends & (torch.arange(ends.shape[1], device=ends.device) < self.num_beams)
         self._finish(candidates, is_finished)
         going_on = candidates.scores.masked_fill(ends, -math.inf)
-        places = going_on.topk(num_beams).indices  # (B, b)
+        places = going_on.topk(self.num_beams).indices  # (B, b)
         self.running = replace(candidates, scores=going_on).take(places)
         self.can_improve &= self._may_still_win()
         goes_on = torch.zeros_like(ends).scatter(1, places, True) & ~ends
         report = BeamStep(
             prefixes, parents, tokens, candidates.scores, goes_on | is_finished, is_finished
         )
-        first_rows = torch.arange(len(places), device=places.device)[:, None] * num_beams
+        first_rows = torch.arange(len(places), device=places.device)[:, None] * self.num_beams
         return (parents.take_along_dim(places, dim=1) + first_rows).flatten(), report
 
     def best(self, count: int) -> Beams:
@@ -323,14 +279,16 @@ class _Search:
     def _finish(self, candidates: _Hypotheses, is_finished: Tensor) -> None:
         """Let candidates that end compete with those that ended earlier."""
         is_closed = ~self.can_improve
-        if self.rules.early_stopping is True:
+        if self.early_stopping is True:
             is_closed = is_closed | self.is_full
-        ranks = self.rules.ranks(candidates.scores, self.num_new)
+        ranks = candidates.scores / self.num_new**self.length_penalty
         ranks = ranks.masked_fill(~is_finished | is_closed, -math.inf)
         joined = self.finished.join(replace(candidates, scores=ranks))
-        self.finished = joined.best(self.rules.num_beams)
+        self.finished = joined.best(self.num_beams)
 
     def _may_still_win(self) -> Tensor:
         """(B, 1) whether the best beam could surpass a finished text, or fill its place."""
-        best = self.rules.best_possible(self.running.scores[:, :1], self.num_new)
+        grows = self.early_stopping == "never" and self.length_penalty > 0
+        length = self.limits.max_new_tokens if grows else self.num_new
+        best = self.running.scores[:, :1] / length**self.length_penalty
         return best > self.finished.scores.amin(dim=1, keepdim=True)

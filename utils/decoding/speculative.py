@@ -10,8 +10,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from utils.decoding.filters import PLAIN, Sampling, check_count
-from utils.decoding.scoring import log_probs_from_logits
-from utils.decoding.steps import Continuations, Decoder, OnToken, check_prompts
+from utils.decoding.steps import (
+    Continuations,
+    Decoder,
+    Limits,
+    check_prompts,
+    log_probs_from_logits,
+)
 
 
 class Draft(Protocol):
@@ -20,18 +25,11 @@ class Draft(Protocol):
     def __call__(
         self, text: Tensor, num_drafted: int, sampling: Sampling, generator: torch.Generator | None
     ) -> tuple[Tensor, Tensor]:
-        """Tokens that may follow a text, and the distributions they were drawn from.
+        """Ids (g,) that may follow `text` (T,), and the distributions they were drawn from.
 
-        Args:
-            text: (T,) ids so far.
-            num_drafted: at most so many tokens; fewer, or none, where there is no good guess.
-            sampling: how the model's tokens will be drawn: a draft drawn likewise is right more
-                often.
-            generator: of random numbers.
-
-        Returns:
-            Ids (g,), and for each the distribution (g, W) over the first W ids, given the text and
-            the ids before it.
+        These are (g, W) over the first W ids, each given the text and the ids before it. There are
+        at most `num_drafted`, fewer or none where there is no good guess. `sampling` is how the
+        model's tokens will be drawn: a draft drawn likewise is right more often.
         """
 
 
@@ -42,11 +40,6 @@ class NgramDraft:
     Contexts are as long as were seen before, up to `max_context`; where not even the last token
     was, nothing is drafted. The library calls the like prompt lookup (Saxena 2023).
 
-    Attributes:
-        max_context: tokens that have to be the same, at most.
-
-    Raises:
-        ValueError: `max_context` is no whole number of 1 or more.
     """
 
     max_context: int = 3
@@ -81,6 +74,9 @@ class NgramDraft:
         return text[:0]
 
 
+LOOKUP = NgramDraft()
+
+
 @dataclass(frozen=True)
 class Speculation(Continuations):
     """A continuation and what it took.
@@ -101,14 +97,12 @@ def speculative_sample(
     decoder: Decoder,
     ids: Tensor,
     cache: Any,
-    draft: Draft,
+    draft: Draft = LOOKUP,
     sampling: Sampling = PLAIN,
     *,
     num_drafted: int = 4,
-    max_new_tokens: int,
     generator: torch.Generator | None = None,
-    eos_id: int | None = None,
-    on_token: OnToken | None = None,
+    **limits: Any,
 ) -> Speculation:
     """Draw a continuation from the same distribution as `sample`, with fewer calls of the model.
 
@@ -117,35 +111,37 @@ def speculative_sample(
     With Sampling(top_k=1) that is greedy search, but for ties.
 
     Args:
-        decoder: the model.
         ids: (1, T), one prompt.
         cache: a new one for it, with room for the new tokens.
-        draft: proposes tokens, as `NgramDraft` does.
+        draft: proposes tokens.
         sampling: temperature and filters; the model's own distribution by default.
         num_drafted: tokens to draft for a call, at most.
-        max_new_tokens: at most so many; fewer if the text is finished earlier.
         generator: of random numbers, on the device of `ids`; torch's global one by default.
-        eos_id: the token that finishes the text; none by default.
-        on_token: gets each new token, (1,).
+        limits: those of `Limits`: `max_new_tokens`, and if need be `eos_id`, `on_token`.
 
     Raises:
-        ValueError: the prompt is empty or not one, no token is asked for or to be drafted, or the
-            draft has ids that the model does not know.
+        ValueError: the prompt is empty or not one, a number is out of its range, or the draft has
+            ids that the model does not know.
         ContextLengthError: prompt and new tokens do not fit the cache.
     """
-    check_prompts(ids, max_new_tokens)
-    _check(ids, num_drafted)
-    text = _Text(ids[0], ids.shape[1] + max_new_tokens, eos_id)
+    check_prompts(ids)
+    if len(ids) != 1:
+        raise ValueError(f"There are {len(ids)} prompts: speculative sampling takes one at a time.")
+    check_count("num_drafted", num_drafted)
+    limits = Limits(**limits)
+    text = _Text(ids[0], limits)
     counts = {"num_drafted": 0, "num_accepted": 0, "num_calls": 0}
     while not text.is_finished:
         drafted, draft_probs = draft(text.ids, min(num_drafted, text.room - 1), sampling, generator)
         logits = _read(decoder, cache, text.ids, drafted)  # (g + 1, V)
         new = accept(drafted, draft_probs, sampling(logits).softmax(dim=-1), generator)  # (n + 1,)
         cache.crop(len(text.ids) + len(new) - 1)
-        _count(counts, drafted, new)
+        counts["num_drafted"] += len(drafted)
+        counts["num_accepted"] += len(new) - 1
+        counts["num_calls"] += 1
         for token in text.append(new, logits):
-            if on_token is not None:
-                on_token(token[None])
+            if limits.on_token is not None:
+                limits.on_token(token[None])
     return Speculation(*text.continuation(), **counts)
 
 
@@ -162,7 +158,6 @@ def accept(
         drafted: (g,) ids.
         draft_probs: q, (g, W) over the first W ids.
         probs: p, (g + 1, V), the last row being for the token after all drafted ones.
-        generator: of random numbers.
 
     Returns:
         (n + 1,) ids.
@@ -189,10 +184,9 @@ def accept(
 class _Text:
     """A text (T,) that grows by some tokens each time."""
 
-    def __init__(self, prompt: Tensor, max_length: int, eos_id: int | None) -> None:
-        self.ids = prompt
-        self.max_length = max_length
-        self.eos_id = eos_id
+    def __init__(self, prompt: Tensor, limits: Limits) -> None:
+        self.ids, self.eos_id = prompt, limits.eos_id
+        self.max_length = len(prompt) + limits.max_new_tokens
         self.log_probs: list[Tensor] = []
 
     @property
@@ -223,15 +217,3 @@ def _read(decoder: Decoder, cache: Any, text: Tensor, drafted: Tensor) -> Tensor
     unseen = torch.cat((text[cache.length :], drafted))
     states = decoder.states(unseen[None], cache)  # (1, S, D)
     return decoder.logits(states[0, -len(drafted) - 1 :]).float()
-
-
-def _count(counts: dict[str, int], drafted: Tensor, new: Tensor) -> None:
-    counts["num_drafted"] += len(drafted)
-    counts["num_accepted"] += len(new) - 1
-    counts["num_calls"] += 1
-
-
-def _check(ids: Tensor, num_drafted: int) -> None:
-    if len(ids) != 1:
-        raise ValueError(f"There are {len(ids)} prompts: speculative sampling takes one at a time.")
-    check_count("num_drafted", num_drafted)

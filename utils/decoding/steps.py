@@ -10,14 +10,9 @@ import torch
 from torch import Tensor
 
 from utils.decoding.filters import ban_repeated_ngrams
-from utils.decoding.scoring import log_probs_from_logits
 
-
-class Step(Protocol):
-    """Continues a batch of texts: `step` of our models, of a `LibraryDecoder`, or of a `ToyLM`."""
-
-    def __call__(self, ids: Tensor, cache: Any) -> Tensor:
-        """Logits (B, V) after the tokens `ids` (B, T), which the cache then holds too."""
+# Logits (B, V) after the tokens `ids` (B, T), which the cache then holds too: `step` of a decoder.
+Step = Callable[[Tensor, Any], Tensor]
 
 
 class Decoder(Protocol):
@@ -59,7 +54,30 @@ class Continuations:
         return [row[:num_new] for row, num_new in rows]
 
 
-OnToken = Callable[[Tensor], None]  # gets the (B,) newest tokens, padding in rows that are finished
+@dataclass(frozen=True)
+class Limits:
+    """Where continuations end, and who hears of their tokens.
+
+    Attributes:
+        max_new_tokens: at most so many; fewer if all texts are finished earlier.
+        eos_id: the token that finishes a text; none by default.
+        pad_id: fills the row of a finished text, `eos_id` by default.
+        on_token: gets the newest tokens (B,) after each step, padding in rows that are finished.
+    """
+
+    max_new_tokens: int
+    eos_id: int | None = None
+    pad_id: int | None = None
+    on_token: Callable[[Tensor], None] | None = None
+
+    def __post_init__(self) -> None:
+        if self.max_new_tokens < 1:
+            raise ValueError(f"max_new_tokens is {self.max_new_tokens}: ask for 1 or more.")
+
+    @property
+    def padding(self) -> int:
+        """What stands where there is no token; 0 where nothing can finish early."""
+        return (self.eos_id or 0) if self.pad_id is None else self.pad_id
 
 
 @torch.inference_mode()
@@ -68,33 +86,29 @@ def extend(
     ids: Tensor,
     cache: Any,
     choose: Callable[[Tensor], Tensor],
+    limits: Limits,
     *,
-    max_new_tokens: int,
     copies: int = 1,
     no_repeat_ngram_size: int | None = None,
-    eos_id: int | None = None,
-    pad_id: int | None = None,
-    on_token: OnToken | None = None,
 ) -> Continuations:
     """Continue texts with the tokens (B,) that `choose` takes from logits (B, V), step by step.
 
-    The other arguments are those of `greedy`; of each prompt there are `copies` rows, which share
-    the pass over the prompt.
+    Of each prompt there are `copies` rows, which share the pass over the prompt.
     """
-    check_prompts(ids, max_new_tokens)
+    check_prompts(ids)
     logits = step(ids, cache)  # (B, V)
     if copies > 1:
         rows = repeated_rows(ids, copies)
         cache.reorder(rows)
         ids, logits = ids[rows], logits[rows]
-    texts = _Texts(ids, max_new_tokens, eos_id, pad_id)
+    texts = _Texts(ids, limits)
     while True:
         allowed = logits.float()
         if no_repeat_ngram_size is not None:
             allowed = ban_repeated_ngrams(allowed, texts.so_far, no_repeat_ngram_size)
         new = texts.append(choose(allowed), logits)
-        if on_token is not None:
-            on_token(new)
+        if limits.on_token is not None:
+            limits.on_token(new)
         if texts.are_finished:
             return texts.continuations()
         logits = step(new[:, None], cache)
@@ -105,28 +119,41 @@ def repeated_rows(ids: Tensor, times: int) -> Tensor:
     return torch.arange(len(ids), device=ids.device).repeat_interleave(times)
 
 
-def check_prompts(ids: Tensor, max_new_tokens: int) -> None:
-    """Raise ValueError if there is no prompt to continue, or nothing to add to it."""
+def check_prompts(ids: Tensor) -> None:
+    """Raise ValueError if there is no prompt to continue."""
     if ids.ndim != 2 or ids.numel() == 0:
         shape = tuple(ids.shape)
         raise ValueError(f"Prompts have shape {shape}: give (batch, tokens), at least one each.")
-    if max_new_tokens < 1:
-        raise ValueError(f"max_new_tokens is {max_new_tokens}: ask for 1 or more.")
+
+
+def log_probs_from_logits(logits: Tensor, labels: Tensor) -> Tensor:
+    """Log-probability (B, L) of each label, given logits (B, L, V) of its position.
+
+    Without the length too: (B,), given (B, V).
+
+    Raises:
+        ValueError: there is not one label per position.
+    """
+    if labels.shape != logits.shape[:-1]:
+        raise ValueError(
+            f"labels have shape {tuple(labels.shape)}, but the logits {tuple(logits.shape)}: give "
+            "one label per position."
+        )
+    logits = logits.float()
+    return logits.gather(-1, labels[..., None])[..., 0] - logits.logsumexp(dim=-1)
 
 
 class _Texts:
     """Texts that grow by a token each, until all of them are finished or long enough."""
 
-    def __init__(
-        self, prompts: Tensor, max_new_tokens: int, eos_id: int | None, pad_id: int | None
-    ) -> None:
+    def __init__(self, prompts: Tensor, limits: Limits) -> None:
         batch_size, self.length = prompts.shape
-        room = prompts.new_zeros(batch_size, max_new_tokens)
+        room = prompts.new_zeros(batch_size, limits.max_new_tokens)
         self.ids = torch.cat((prompts, room), dim=1)  # (B, T + max_new)
         self.log_probs: list[Tensor] = []  # of (B,)
         self.is_finished = torch.zeros_like(prompts[:, 0], dtype=torch.bool)
         self.num_new = torch.zeros_like(prompts[:, 0])
-        self.eos_id, self.pad_id = eos_id, eos_id if pad_id is None else pad_id
+        self.limits = limits
 
     @property
     def so_far(self) -> Tensor:
@@ -135,16 +162,16 @@ class _Texts:
     @property
     def are_finished(self) -> bool:
         is_full = self.length == self.ids.shape[1]
-        return is_full or (self.eos_id is not None and bool(self.is_finished.all()))
+        return is_full or (self.limits.eos_id is not None and bool(self.is_finished.all()))
 
     def append(self, new: Tensor, logits: Tensor) -> Tensor:
         """The tokens (B,) as they are kept: padding in rows that were finished before."""
         log_probs = log_probs_from_logits(logits, new)
         self.num_new += ~self.is_finished
-        if self.eos_id is not None:
+        if self.limits.eos_id is not None:
             log_probs = log_probs.masked_fill(self.is_finished, 0.0)
-            new = new.masked_fill(self.is_finished, self.pad_id)
-            self.is_finished |= new == self.eos_id
+            new = new.masked_fill(self.is_finished, self.limits.padding)
+            self.is_finished |= new == self.limits.eos_id
         self.log_probs.append(log_probs)
         self.ids[:, self.length] = new
         self.length += 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import inspect
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -14,11 +13,11 @@ from torch import Tensor
 
 from utils.decoding.adapters import LibraryDecoder
 from utils.decoding.contrastive import contrastive_search
-from utils.decoding.filters import Sampling
+from utils.decoding.filters import Sampling, check_count
 from utils.decoding.sampling import sample
 from utils.decoding.search import beam_search, greedy
-from utils.decoding.speculative import NgramDraft, speculative_sample
-from utils.decoding.steps import Continuations, Decoder
+from utils.decoding.speculative import speculative_sample
+from utils.decoding.steps import Continuations, Decoder, Limits
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,17 +25,34 @@ if TYPE_CHECKING:
 
     from utils.models.decoder import DecoderModel
 
-METHODS: dict[str, Callable[..., Continuations]] = {
-    "greedy": greedy,
-    "beam": beam_search,
-    "sample": sample,
-    "contrastive": contrastive_search,
-    "speculative": speculative_sample,
+
+class Method(NamedTuple):
+    """A strategy, and what its callers have to know of it.
+
+    Attributes:
+        settings: its own; if it draws, those of `Sampling` come to them.
+        is_drawn: it takes a `Sampling` and a generator, and writes another text each time.
+        reads_states: it is given the decoder, the others its `step`.
+    """
+
+    function: Callable[..., Continuations]
+    settings: tuple[str, ...]
+    is_drawn: bool = False
+    reads_states: bool = False
+
+
+SAMPLING = tuple(field.name for field in fields(Sampling))
+ONCE = "no_repeat_ngram_size"
+BEAMS = ("num_beams", "length_penalty", "early_stopping", ONCE, "num_return_sequences", "on_step")
+METHODS = {
+    "greedy": Method(greedy, (ONCE,)),
+    "beam": Method(beam_search, BEAMS),
+    "sample": Method(sample, (ONCE, *SAMPLING), is_drawn=True),
+    "contrastive": Method(contrastive_search, ("k", "penalty"), reads_states=True),
+    "speculative": Method(
+        speculative_sample, ("draft", "num_drafted", *SAMPLING), is_drawn=True, reads_states=True
+    ),
 }
-DRAWING = ("sample", "speculative")
-# Parameters that `TextGenerator.generate` sets itself; the others are the settings of a method.
-GIVEN = {"step", "decoder", "ids", "cache", "sampling", "max_new_tokens", "num_samples"}
-GIVEN |= {"generator", "eos_id", "pad_id", "on_token"}
 UNFINISHED = "\N{REPLACEMENT CHARACTER}"  # the last token has a part of a character only
 OnText = Callable[[list[str]], None]  # gets what the text of each row has grown by
 
@@ -114,32 +130,36 @@ class TextGenerator:
                 is empty.
             ContextLengthError: the longest prompt and the new tokens exceed the model's positions.
         """
-        strategy = _Strategy(method, settings)
-        strategy.check_rows(num_samples, on_token)
+        kind = _checked_method(method, settings, num_samples, on_token)
         prompts = [prompts] if isinstance(prompts, str) else list(prompts)
         prompt_ids = self._encode(prompts)
         decoder = _Counted(self.model)
-        options: dict[str, Any] = {
-            "max_new_tokens": max_new_tokens,
-            "num_samples": num_samples,
-            "generator": torch.Generator(decoder.device).manual_seed(seed),
-            "eos_id": self.tokenizer.eos_token_id,
-        }
+        options = {name: settings[name] for name in settings if name not in SAMPLING}
+        if kind.is_drawn:
+            drawing = {name: settings[name] for name in settings if name in SAMPLING}
+            options["sampling"] = Sampling(**drawing)
+            options["generator"] = torch.Generator(decoder.device).manual_seed(seed)
+        batches = [list(range(len(prompts)))]
+        if method == "sample":
+            options["num_samples"] = num_samples
+        elif method == "speculative":  # takes one prompt at a time
+            batches = [[place] for place in range(len(prompts)) for _ in range(num_samples)]
         start = time.perf_counter()
-        rows: list[_Row] = []
-        for places in strategy.batches(len(prompts), num_samples):
+        rows = []
+        for places in batches:
             batch = [prompt_ids[place] for place in places]
-            options["on_token"] = on_token and _Stream(self._text, batch, on_token)
-            rows += _rows(self._continue(strategy, decoder, batch, options), places)
+            listener = on_token and _Stream(self._text, batch, on_token)
+            limits = Limits(max_new_tokens, self.tokenizer.eos_token_id, self._pad_id, listener)
+            rows += _rows(self._continue(kind, decoder, batch, limits, options), places)
         seconds = time.perf_counter() - start
         return Generation(
             method=method,
             settings=settings,
-            prompts=[prompts[row.place] for row in rows],
-            prompt_ids=[prompt_ids[row.place] for row in rows],
-            ids=[row.ids for row in rows],
-            texts=[self._text(prompt_ids[row.place], row.ids) for row in rows],
-            log_probs=[row.log_probs for row in rows],
+            prompts=[prompts[place] for place, *_ in rows],
+            prompt_ids=[prompt_ids[place] for place, *_ in rows],
+            ids=[ids for _, ids, _ in rows],
+            texts=[self._text(prompt_ids[place], ids) for place, ids, _ in rows],
+            log_probs=[log_probs for *_, log_probs in rows],
             seconds=seconds,
             num_model_calls=decoder.num_calls,
         )
@@ -155,19 +175,21 @@ class TextGenerator:
 
     def _continue(
         self,
-        strategy: _Strategy,
+        kind: Method,
         decoder: _Counted,
         batch: Sequence[list[int]],
+        limits: Limits,
         options: Mapping[str, Any],
     ) -> Continuations:
         """Pad prompts on the left, and continue them together."""
-        pad_id = self._pad_id
         length = max(map(len, batch))
-        ids = [[pad_id] * (length - len(row)) + row for row in batch]
+        ids = [[self._pad_id] * (length - len(row)) + row for row in batch]
         mask = [[0] * (length - len(row)) + [1] * len(row) for row in batch]
         ids, mask = torch.tensor([ids, mask], device=decoder.device)  # (B, T) each
-        cache = decoder.new_cache(mask, options["max_new_tokens"])
-        return strategy(decoder, ids, cache, pad_id=pad_id, **options)
+        cache = decoder.new_cache(mask, limits.max_new_tokens)
+        model = decoder if kind.reads_states else decoder.step
+        given = {name: value for name, value in vars(limits).items() if value is not None}
+        return kind.function(model, ids, cache, **given, **options)
 
     @property
     def _pad_id(self) -> int:
@@ -183,97 +205,52 @@ class TextGenerator:
         return self.tokenizer.decode([*prompt_ids, *ids], **options)[len(prompt) :]
 
 
-class _Row(NamedTuple):
-    """The continuation of the prompt at a place."""
-
-    place: int
-    ids: list[int]
-    log_probs: np.ndarray  # (new,)
-
-
-def _rows(continuations: Continuations, places: Sequence[int]) -> Iterator[_Row]:
-    """The rows of a batch, as many for each of the prompts at `places`."""
+def _rows(
+    continuations: Continuations, places: Sequence[int]
+) -> Iterator[tuple[int, list[int], np.ndarray]]:
+    """Place of the prompt, new ids and their log-probabilities, for each row of a batch."""
     new_ids = continuations.new_ids
     repeats = len(new_ids) // len(places)
-    log_probs = continuations.log_probs.cpu().numpy()
-    for row, ids in enumerate(new_ids):
-        yield _Row(places[row // repeats], ids, log_probs[row, : len(ids)])
+    for row, (ids, log_probs) in enumerate(
+        zip(new_ids, continuations.log_probs.cpu(), strict=True)
+    ):
+        yield places[row // repeats], ids, log_probs[: len(ids)].numpy()
 
 
-class _Strategy:
-    """A method with its settings.
-
-    Raises:
-        ValueError: the method or a setting does not exist, or one is missing.
-    """
-
-    def __init__(self, method: str, settings: Mapping[str, Any]) -> None:
-        if method not in METHODS:
-            choices = _choices(method, METHODS)
-            raise ValueError(f"There is no method {method!r}: choose {choices}.")
-        self.method = method
-        self.function = METHODS[method]
-        self.parameters = inspect.signature(self.function).parameters
-        self.settings = self._checked(settings)
-
-    def __call__(self, decoder: Decoder, ids: Tensor, cache: Any, **options: Any) -> Continuations:
-        """Continue prompts `ids` (B, T) with those of the options that the method has."""
-        model = decoder.step if "step" in self.parameters else decoder
-        known = {name: value for name, value in options.items() if name in self.parameters}
-        return self.function(model, ids, cache, **self.settings, **known)
-
-    def check_rows(self, num_samples: int, on_token: OnText | None) -> None:
-        """Raise ValueError for several rows of what is never drawn, and for moving targets."""
-        if num_samples < 1:
-            raise ValueError(f"num_samples is {num_samples}: ask for 1 or more.")
-        if num_samples > 1 and self.method not in DRAWING:
-            raise ValueError(
-                f"num_samples is {num_samples}, but {self.method} writes the same text each time: "
-                "use 'sample', or 'beam' with num_return_sequences."
-            )
-        if on_token is not None and "on_token" not in self.parameters:
-            raise ValueError(f"{self.method} has no on_token: its texts change until the end.")
-
-    def batches(self, num_prompts: int, num_samples: int) -> list[list[int]]:
-        """The places of the prompts that go through the model together."""
-        if self.method == "speculative":
-            return [[place] for place in range(num_prompts) for _ in range(num_samples)]
-        return [list(range(num_prompts))]
-
-    def _checked(self, settings: Mapping[str, Any]) -> dict[str, Any]:
-        """The settings by the function's own names: those of `Sampling` become one."""
-        own = [name for name in self.parameters if name not in GIVEN]
-        drawing = [field.name for field in fields(Sampling) if "sampling" in self.parameters]
-        for name in settings:
-            if name not in own + drawing:
-                choices = _choices(name, own + drawing)
-                raise ValueError(f"{self.method} has no setting {name!r}: choose {choices}.")
-        if "num_beams" in own and "num_beams" not in settings:
-            raise ValueError(f"{self.method} needs to know num_beams: give 2 or more.")
-        checked = {name: settings[name] for name in settings if name in own}
-        if drawing:
-            drawn = {name: settings[name] for name in settings if name in drawing}
-            checked["sampling"] = Sampling(**drawn)
-        if "draft" in own:
-            checked.setdefault("draft", NgramDraft())
-        return checked
+def _checked_method(
+    name: str, settings: Iterable[str], num_samples: int, on_token: OnText | None
+) -> Method:
+    """The method of this name, or ValueError if it cannot do what is asked."""
+    if name not in METHODS:
+        raise ValueError(f"There is no method {name!r}: choose {_choices(name, METHODS)}.")
+    method = METHODS[name]
+    for setting in settings:
+        if setting not in method.settings:
+            choices = _choices(setting, method.settings)
+            raise ValueError(f"{name} has no setting {setting!r}: choose {choices}.")
+    if name == "beam" and "num_beams" not in settings:
+        raise ValueError(f"{name} needs to know num_beams: give 2 or more.")
+    check_count("num_samples", num_samples)
+    if num_samples > 1 and not method.is_drawn:
+        raise ValueError(
+            f"num_samples is {num_samples}, but {name} writes the same text each time: "
+            "use 'sample', or 'beam' with num_return_sequences."
+        )
+    if on_token is not None and name == "beam":
+        raise ValueError(f"{name} has no on_token: its texts change until the end.")
+    return method
 
 
 class _Stream:
     """Tells a listener what each row has grown by, when it is given the newest tokens.
 
-    Args:
-        text: what new ids add to the text of prompt ids.
-        prompts: ids of each.
-        listener: gets one text per row.
+    `text` says what new ids add to the text of prompt ids.
     """
 
     def __init__(
         self, text: Callable[..., str], prompts: Sequence[Sequence[int]], listener: OnText
     ) -> None:
-        self.text = text
-        self.prompts = prompts
-        self.listener = listener
+        self.text, self.prompts, self.listener = text, prompts, listener
         self.ids: list[list[int]] = []
         self.told: list[str] = []
 

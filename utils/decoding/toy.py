@@ -31,10 +31,6 @@ class ToyCache:
         """Keep, drop or repeat rows of the batch, given indices (B',) into it."""
         self.ids = self.ids[rows]
 
-    def crop(self, length: int) -> None:
-        """Forget what follows the first `length` tokens."""
-        self.ids = self.ids[:, :length]
-
 
 class ToyLM:
     """Next-word probabilities that are written down, for `greedy`, `beam_search` and `sample`.
@@ -47,7 +43,6 @@ class ToyLM:
             the prompt, here "The"; they may be (), before which the model sees a start token.
 
     Attributes:
-        tree: as given.
         prompt: the shortest words so far.
         vocabulary: all words in the order of the tree, the start token if there is one before them,
             the end token after them.
@@ -73,9 +68,6 @@ class ToyLM:
         """Ids (1, T) of words, or of a text with spaces between them; of the prompt by default.
 
         Where the tree has a start token, it comes first.
-
-        Raises:
-            ValueError: a word is not in the vocabulary.
         """
         words = self.prompt if words is None else _split(words)
         for word in words:
@@ -93,11 +85,7 @@ class ToyLM:
         return ToyCache(attention_mask.new_empty(len(attention_mask), 0))
 
     def step(self, ids: Tensor, cache: ToyCache) -> Tensor:
-        """Log-probabilities (B, V) after `ids` (B, T), -inf for what cannot follow.
-
-        Raises:
-            ValueError: a prompt is not in the tree.
-        """
+        """Log-probabilities (B, V) after `ids` (B, T), -inf for what cannot follow."""
         is_prompt = cache.length == 0
         cache.ids = torch.cat((cache.ids, ids), dim=1)
         texts = [tuple(row) for row in cache.ids.tolist()]
@@ -106,19 +94,17 @@ class ToyLM:
         ended = len(self._rows)
         return self._log_probs[[self._rows.get(text, ended) for text in texts]]
 
-    def probability(self, words: str | Sequence[str], prompt: str | Sequence[str] = ()) -> float:
-        """Probability of words after a prompt, the tree's own by default; 0.0 if impossible."""
-        text = tuple(_split(prompt)) or self.prompt
-        product = 1.0
+    def probability(self, words: str | Sequence[str]) -> float:
+        """Probability of words after the prompt; 0.0 if impossible."""
+        text, product = self.prompt, 1.0
         for word in _split(words):
             product *= self.tree.get(text, {END: 1.0}).get(word, 0.0)
             text = (*text, word)
         return product
 
-    def exhaustive(self, steps: int, prompt: str | Sequence[str] = ()) -> list[tuple[Words, float]]:
+    def exhaustive(self, steps: int) -> list[tuple[Words, float]]:
         """All continuations of at most `steps` words with their probabilities, best first."""
-        start = tuple(_split(prompt)) or self.prompt
-        paths = [(text[len(start) :], prob) for text, prob in self._paths(start, steps)]
+        paths = [(text[len(self.prompt) :], prob) for text, prob in self._paths(self.prompt, steps)]
         return sorted(paths, key=lambda path: -path[1])
 
     def _paths(self, text: Words, steps: int) -> Iterator[tuple[Words, float]]:
