@@ -80,8 +80,10 @@ def test_the_bars_are_those_of_the_most_probable_tokens(explorer, logits, tokeni
     assert tokenizer.decode([best]).strip() in ax.get_yticklabels()[0].get_text()
 
 
-def test_the_bundle_holds_controls_a_picture_and_words(explorer):
+@pytest.mark.filterwarnings("error")
+def test_the_bundle_holds_controls_a_picture_and_words(capfd, explorer):
     bundle = explorer._repr_mimebundle_()
+    assert capfd.readouterr() == ("", "")  # also where there is no front end
     assert bundle[WIDGET_VIEW]["model_id"] == explorer.view.model_id
     assert Image.open(io.BytesIO(base64.b64decode(bundle["image/png"]))).format == "PNG"
     assert len(bundle["text/plain"].splitlines()) == 7  # a title and six settings
@@ -107,12 +109,6 @@ def test_ruled_out_tokens_and_other_kinds_of_logits_are_welcome(logits, tokenize
 def test_what_cannot_be_explored(wrong, message, tokenizer):
     with pytest.raises(ValueError, match=message):
         explore_next_token(wrong, tokenizer)
-
-
-@pytest.mark.filterwarnings("error")
-def test_nothing_is_printed_where_there_is_no_front_end(logits, tokenizer, capfd):
-    explore_next_token(logits, tokenizer)._repr_mimebundle_()
-    assert capfd.readouterr() == ("", "")
 
 
 def test_the_picture_outlives_the_kernel(explorer, tmp_path):

@@ -66,7 +66,7 @@ def pretrained(request, tmp_path):
 
 
 @torch.no_grad()
-def test_logits_loss_and_states_are_the_librarys(library):
+def test_logits_loss_states_and_attentions_are_the_librarys(library):
     ours = same_weights(library)
     options = BATCH | {"labels": LABELS, "output_hidden_states": True}
     expected, output = library(**options), ours(**options)
@@ -74,11 +74,6 @@ def test_logits_loss_and_states_are_the_librarys(library):
     torch.testing.assert_close(output.logits, expected.logits, atol=1e-5, rtol=0)
     torch.testing.assert_close(output.loss, expected.loss, atol=1e-5, rtol=0)
     torch.testing.assert_close(output.hidden_states, expected.hidden_states, atol=1e-5, rtol=0)
-
-
-@torch.no_grad()
-def test_attentions_and_embedded_inputs_are_the_librarys(library):
-    ours = same_weights(library)
     for model in (library, ours):
         model.set_attn_implementation("eager")
     embedded = library.get_input_embeddings()(IDS)
@@ -172,17 +167,12 @@ def test_the_seed_decides_the_head_alone(tmp_path):
 @pytest.mark.parametrize(
     "load", [EncoderForTokenClassification, transformers.AutoModelForTokenClassification]
 )
-@pytest.mark.parametrize("family", ["BertConfig", "XLMRobertaConfig"])
-def test_a_saved_model_comes_back(family, load, tmp_path):
-    config = TokenClassifierConfig.from_tags(tiny_config(family), TAGS)
-    model = EncoderForTokenClassification(config).eval()
+def test_a_saved_model_comes_back(load, tmp_path):
+    model = tiny_tagger()
     model.save_pretrained(tmp_path)
     loaded, info = load.from_pretrained(tmp_path, output_loading_info=True)
     assert type(loaded) is EncoderForTokenClassification
-    assert not info["missing_keys"]
-    assert not info["unexpected_keys"]
-    for name, weight in model.state_dict().items():
-        assert torch.equal(weight, loaded.state_dict()[name]), name
+    assert not info["missing_keys"] | info["unexpected_keys"]
     assert loaded.config.id2label == dict(enumerate(TAGS))
     assert type(loaded.config.encoder) is type(model.config.encoder)
     assert torch.equal(loaded(**BATCH).logits, model(**BATCH).logits)
