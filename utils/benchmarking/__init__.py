@@ -17,7 +17,6 @@ from utils.benchmarking.memory import PeakMemory, peak_memory
 from utils.benchmarking.performance import PerformanceBenchmark
 from utils.benchmarking.pipelines import compare_pipelines
 from utils.benchmarking.significance import (
-    Difference,
     Interval,
     McNemar,
     bootstrap,

@@ -21,9 +21,6 @@ class Interval(NamedTuple):
     high: float
 
 
-Difference = Interval
-
-
 class McNemar(NamedTuple):
     """Texts that one of two classifiers alone got right, and the two-sided, exact p-value."""
 

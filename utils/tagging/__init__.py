@@ -28,7 +28,6 @@ from utils.tagging.metrics import (
     f1_difference,
     f1_interval,
     iob2_violations,
-    tagging_metrics,
 )
 from utils.tagging.model import IGNORED, EncoderForTokenClassification, TokenClassifierConfig
 from utils.tagging.sentences import split_sentences
