@@ -19,8 +19,6 @@ from utils.plotting import (
     neuron_view,
     plot_attention_heads,
     plot_bars,
-    plot_class_balance,
-    plot_class_probabilities,
     plot_confusion_matrix,
     plot_curves,
     plot_embedding_panels,
@@ -30,9 +28,7 @@ from utils.plotting import (
     plot_histogram,
     plot_lengths,
     plot_next_words,
-    plot_padding,
     plot_probability_tree,
-    plot_reliability,
     plot_scatter,
 )
 
@@ -46,10 +42,7 @@ NUM_EXAMPLES = 300
 rng = np.random.default_rng(0)
 y_true = rng.integers(6, size=NUM_EXAMPLES)
 y_pred = np.where(rng.random(NUM_EXAMPLES) < 0.7, y_true, rng.integers(6, size=NUM_EXAMPLES))
-confidence = rng.random(NUM_EXAMPLES)
 names = [CLASSES[i] for i in y_true]
-padded = [*QUESTION[:5], *["[PAD]"] * (len(QUESTION) - 5)]
-mask = [[1] * len(QUESTION), [1] * 5 + [0] * (len(QUESTION) - 5)]
 
 attention = rng.dirichlet(np.ones(len(QUESTION)) / 4, size=(4, 12, len(QUESTION)))
 vectors = rng.normal(size=(2, 1, 1, len(QUESTION), 32))
@@ -72,10 +65,6 @@ FIGURES = {
     "attention heatmap": lambda: plot_attention_heads(
         {"head 8": attention[0, 8, :3]}, QUESTION[:3], "Attention", key_tokens=QUESTION
     ),
-    "attention lines": lambda: head_view(attention, QUESTION, LONG_TITLE).figure,
-    "attention grid": lambda: model_view(attention, QUESTION, "All heads").figure,
-    "query and keys": lambda: neuron_view(*vectors, QUESTION, "Neurons", query=4).figure,
-    "class balance": lambda: plot_class_balance(pd.Series(names).value_counts(), "Classes"),
     "lengths": lambda: plot_lengths(y_true + 3, names, title="Lengths"),
     "embedding": lambda: plot_embedding_panels(
         rng.normal(size=(NUM_EXAMPLES, 2)), y_true, CLASSES, "Embeddings"
@@ -86,17 +75,6 @@ FIGURES = {
     ),
     "many classes": lambda: plot_confusion_matrix(
         dict.fromkeys("ab", (y_true, y_pred)), [*CLASSES, *"abcdefghi"], "Fifteen classes"
-    ),
-    "probabilities": lambda: plot_class_probabilities(
-        dict.fromkeys(CLASSES, 1 / 6), title=LONG_TITLE
-    ),
-    "twelve probabilities": lambda: plot_class_probabilities(
-        {f"a long class name {i}": 1 / 12 for i in range(12)}, title="Many long names"
-    ),
-    "padding": lambda: plot_padding([QUESTION, padded], mask, "Padding"),
-    "short padding": lambda: plot_padding([["a", "[PAD]"], ["b", "c"]], [[1, 0], [1, 1]], "Short"),
-    "reliability": lambda: plot_reliability(
-        dict.fromkeys(("raw", "scaled"), (confidence, y_true == y_pred))
     ),
     "curves": lambda: plot_curves(
         {"words": ([100, 1000, 10000], [40, 20, 3]), "$10^{$": ([100, 10000], [5, 0])},

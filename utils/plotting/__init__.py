@@ -10,10 +10,8 @@ of a cell it is shown once. `fig.axes` gives the axes to whoever wants to add so
 
 from utils.plotting.attention import head_view, model_view, neuron_view, plot_attention_heads
 from utils.plotting.bars import plot_bars
-from utils.plotting.calibration import expected_calibration_error, plot_reliability
-from utils.plotting.classification import plot_class_probabilities, plot_confusion_matrix
 from utils.plotting.curves import plot_curves
-from utils.plotting.datasets import plot_class_balance, plot_lengths
+from utils.plotting.datasets import plot_lengths
 from utils.plotting.diagrams import plot_flow
 from utils.plotting.embeddings import plot_embedding_panels
 from utils.plotting.grouped_bars import plot_grouped_bars
@@ -24,4 +22,3 @@ from utils.plotting.next_tokens import plot_next_words
 from utils.plotting.probability_tree import plot_probability_tree
 from utils.plotting.scatter import plot_scatter
 from utils.plotting.style import DARK_GREY, GREY, INK, PALETTE, lighten, new_figure, set_style
-from utils.plotting.tokens import plot_padding

@@ -1,19 +1,17 @@
-"""Figures of a classifier's answers."""
+"""Which classes a classifier takes for which."""
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from utils.plotting.heatmaps import draw_cells
-from utils.plotting.style import GREY, PAGE_WIDTH, PALETTE, new_figure
+from utils.plotting.style import GREY, PAGE_WIDTH, new_figure
 from utils.plotting.text import text_width
-from utils.plotting.validation import class_ids, finite, not_empty, same_length
+from utils.plotting.validation import class_ids, not_empty, same_length
 
-MIN_CELL = 0.28  # inches: two decimals at a legible size
-MAX_CELL = 0.62
+MIN_CELL, MAX_CELL = 0.28, 0.62  # inches: two decimals at a legible size, and at a handsome one
 PANEL_GAP = 0.12
 NAME_SIZE = 9  # points, of class names at the axes
 
@@ -43,7 +41,9 @@ def plot_confusion_matrix(
     for ax, (name, matrix) in zip(axes, matrices.items(), strict=False):
         shares = [[f"{share:.2f}" for share in row] for row in matrix]
         draw_cells(ax, matrix, shares, limits=(0, 1), size=min(9, 26 * cell))
-        soften_zeros(ax)
+        for text in ax.texts:  # of many classes, few pairs are confused
+            if float(text.get_text()) == 0:
+                text.set_color(GREY)
         ax.set_xticks(range(len(class_names)), class_names, rotation=90)
         ax.set_yticks(range(len(class_names)), class_names)
         ax.set(title=name, xlabel="predicted class")
@@ -68,38 +68,3 @@ def matrix_grid(num_panels: int, num_classes: int, room: float) -> tuple[float, 
     """Side of a cell in inches, and panels per row: as many as leave the numbers legible."""
     columns = min(num_panels, max(1, int(room / (MIN_CELL * num_classes + PANEL_GAP))))
     return min(MAX_CELL, (room / columns - PANEL_GAP) / num_classes), columns
-
-
-def soften_zeros(ax: Axes) -> None:
-    """Grey for the shares that round to zero: of many classes, few pairs are confused."""
-    for text in ax.texts:
-        if float(text.get_text()) == 0:
-            text.set_color(GREY)
-
-
-def plot_class_probabilities(probabilities: Mapping[str, float], title: str) -> Figure:
-    """One bar per class, in the order given, with the predicted probability in percent.
-
-    Args:
-        probabilities: class name -> probability; all together sum to 1.
-        title: for instance the classified text; it is wrapped to the page.
-
-    Raises:
-        ValueError: no class, a value outside 0 to 1, or a sum that is not 1.
-    """
-    values = finite("probabilities", list(probabilities.values()))
-    if values.min() < 0 or not np.isclose(values.sum(), 1, atol=1e-3):
-        raise ValueError(
-            f"probabilities must be non-negative and sum to 1, but they sum to {values.sum():.3f}: "
-            "pass the softmax output of every class."
-        )
-    names = list(probabilities)
-    widest = max(text_width(name, NAME_SIZE) for name in names)
-    too_wide = widest > 72 * (PAGE_WIDTH - 0.8) / len(names) - 6
-    fig = new_figure(title, height=3.2 + (0.7 * widest / 72 if too_wide else 0))
-    ax = fig.add_subplot(xlabel="class", ylabel="predicted probability (%)", ylim=(0, 108))
-    bars = ax.bar(names, 100 * values, color=PALETTE[0], width=0.7)
-    ax.bar_label(bars, fmt="%.1f", padding=2)
-    if too_wide:
-        ax.set_xticks(range(len(names)), names, rotation=45, ha="right", rotation_mode="anchor")
-    return fig

@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.colors import Colormap
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
@@ -28,43 +26,30 @@ def plot_embedding_panels(
         class_names: C names in id order.
 
     Raises:
-        ValueError: N differs or is 0, NaN, other than two columns, or an id outside 0 to C - 1.
+        ValueError: N differs or is 0, NaN, or an id outside 0 to C - 1.
     """
     points, ids = finite("xy", xy, ndim=2), class_ids("labels", labels, class_names)
     same_length(xy=points, labels=ids)
-    if points.shape[1] != 2:
-        raise ValueError(f"xy must have two columns, but it has {points.shape[1]}.")
+    low, high = points.min(axis=0), points.max(axis=0)
+    margin = np.where(high > low, 0.05 * (high - low), 1.0)
+    (left, bottom), (right, top) = low - margin, high + margin
     columns = min(3, len(class_names))
     rows = -(-len(class_names) // columns)
     fig = new_figure(title, height=0.8 + 2.2 * rows)
     axes = list(fig.subplots(rows, columns, squeeze=False).flat)
-    colors = category_colors(len(class_names))
-    for class_id, (ax, name) in enumerate(zip(axes, class_names, strict=False)):
+    style = {"gridsize": GRID_SIZE, "mincnt": 1, "vmin": 0, "linewidths": 0}
+    for class_id, (ax, name, color) in enumerate(
+        zip(axes, class_names, category_colors(len(class_names)), strict=False)
+    ):
         members = points[ids == class_id]
-        draw_density(ax, members, extent(points), sequential_colormap(colors[class_id]))
+        if len(members):
+            cmap = sequential_colormap(color)
+            ax.hexbin(*members.T, extent=(left, right, bottom, top), cmap=cmap, **style)
         ax.set(title=f"{name} (n = {len(members):,})", xticks=[], yticks=[])
+        ax.set(xlim=(left, right), ylim=(bottom, top))
+        ax.spines[:].set_visible(True)
     for ax in axes[len(class_names) :]:
         ax.remove()
     fig.supxlabel("dimension 1 (darker: more points; each panel has its own scale)", size=9)
     fig.supylabel("dimension 2", size=9)
     return fig
-
-
-def extent(points: np.ndarray) -> tuple[float, float, float, float]:
-    """(left, right, bottom, top) of all points with a margin, never empty."""
-    low, high = points.min(axis=0), points.max(axis=0)
-    margin = np.where(high > low, 0.05 * (high - low), 1.0)
-    (left, bottom), (right, top) = low - margin, high + margin
-    return left, right, bottom, top
-
-
-def draw_density(
-    ax: Axes, points: np.ndarray, extent: tuple[float, float, float, float], cmap: Colormap
-) -> None:
-    """Hexagons with at least one of `points` (M, 2), coloured by their count."""
-    if len(points):
-        ax.hexbin(
-            *points.T, gridsize=GRID_SIZE, extent=extent, mincnt=1, cmap=cmap, vmin=0, linewidths=0
-        )
-    ax.set(xlim=extent[:2], ylim=extent[2:])
-    ax.spines[:].set_visible(True)
