@@ -65,6 +65,9 @@ FIGURES = {
     "attention heatmap": lambda: plot_attention_heads(
         {"head 8": attention[0, 8, :3]}, QUESTION[:3], "Attention", key_tokens=QUESTION
     ),
+    "attention lines": lambda: head_view(attention, QUESTION, LONG_TITLE).figure,
+    "attention grid": lambda: model_view(attention, QUESTION, "All heads").figure,
+    "query and keys": lambda: neuron_view(*vectors, QUESTION, "Neurons", query=4).figure,
     "lengths": lambda: plot_lengths(y_true + 3, names, title="Lengths"),
     "embedding": lambda: plot_embedding_panels(
         rng.normal(size=(NUM_EXAMPLES, 2)), y_true, CLASSES, "Embeddings"

@@ -10,6 +10,7 @@ of a cell it is shown once. `fig.axes` gives the axes to whoever wants to add so
 
 from utils.plotting.attention import head_view, model_view, neuron_view, plot_attention_heads
 from utils.plotting.bars import plot_bars
+from utils.plotting.classification import plot_confusion_matrix
 from utils.plotting.curves import plot_curves
 from utils.plotting.datasets import plot_lengths
 from utils.plotting.diagrams import plot_flow

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
-from utils.plotting.style import INK, PAGE_WIDTH, new_figure
+from utils.plotting.style import PAGE_WIDTH, ink_on, new_figure
 from utils.plotting.text import drawable, text_width
 from utils.plotting.validation import table
 
@@ -78,8 +78,8 @@ def draw_cells(
     low, high = limits
     cmap = "RdBu_r" if low == -high else "Blues"
     image = ax.imshow(matrix, cmap=cmap, vmin=low, vmax=high)
-    luminance = image.to_rgba(matrix)[..., :3] ** 2.2 @ [0.2126, 0.7152, 0.0722]  # (R, C)
-    for (row, column), light in np.ndenumerate(luminance) if texts is not None else ():
-        ink = "white" if light < 0.21 else INK  # the one that contrasts more
-        ax.text(column, row, texts[row][column], size=size, color=ink, ha="center", va="center")
+    colors = image.to_rgba(matrix)  # (R, C, 4)
+    for row, column in np.ndindex(matrix.shape) if texts is not None else ():
+        style = {"size": size, "color": ink_on(colors[row, column]), "ha": "center"}
+        ax.text(column, row, texts[row][column], va="center", **style)
     return image

@@ -4,8 +4,10 @@ import sys
 from itertools import cycle, islice
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.colors import Colormap, LinearSegmentedColormap, to_rgb
 from matplotlib.figure import Figure
+from matplotlib.typing import ColorType
 
 from utils.plotting.text import drawable, wrap_to_width
 
@@ -88,6 +90,12 @@ def category_colors(count: int) -> list[str]:
 def lighten(color: str, strength: float) -> list[float]:
     """RGB of `color` mixed into white; `strength` 1 leaves the colour as it is."""
     return [1 - strength * (1 - channel) for channel in to_rgb(color)]
+
+
+def ink_on(background: ColorType) -> str:
+    """White or the colour of text, whichever contrasts more with `background` (WCAG 2.1)."""
+    luminance = np.asarray(to_rgb(background)) ** 2.2 @ [0.2126, 0.7152, 0.0722]
+    return "white" if luminance < 0.21 else INK
 
 
 def sequential_colormap(color: str) -> Colormap:

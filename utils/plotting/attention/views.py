@@ -22,7 +22,7 @@ from PIL import Image
 
 from utils.plotting.attention.figures import grid_figure, head_colors, line_figure, query_figure
 from utils.plotting.attention.inputs import checked_attention, checked_projections, softmax_scores
-from utils.plotting.heatmaps import ink_on
+from utils.plotting.style import ink_on
 
 WIDTH = 770  # pixels, of the static picture and at most of the view
 TOKEN_ROW = 22  # pixels, as in the style sheet
@@ -34,7 +34,8 @@ HINT = (
 )
 FRAME = """\
 <div style="position:relative;max-width:{width}px;height:{height};overflow:hidden">
-<img src="data:image/webp;base64,{picture}" alt="{text}" style="max-width:100%;max-height:94%">
+<img src="data:image/webp;base64,{picture}" alt="{text}" style="display:block;max-width:100%;\
+max-height:calc(100% - 20px)">
 <p style="margin:0;font-size:12px">{hint}</p>
 <iframe sandbox="allow-scripts" title="{text}" srcdoc="{document}" style="position:absolute;\
 top:0;left:0;width:100%;height:100%;border:0;background:transparent"></iframe></div>"""
