@@ -13,11 +13,9 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-import logging
 import math
 import os
 import platform
-import re
 import shutil
 import sys
 import tempfile
@@ -33,6 +31,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import psutil
 from IPython.display import display
 
+from utils.quiet import quiet_libraries
+
 if TYPE_CHECKING:
     import datasets
     import torch
@@ -45,10 +45,7 @@ ASSETS = ("packaged", "hub")
 SCALES = ("small", "full")
 SEED = 42
 LIBRARIES = ("torch", "transformers", "datasets")
-NEW_HEADS = ("classifier.", "pre_classifier.", "score.", "qa_outputs.")
-OLD_HEADS = ("vocab_", "cls.", "lm_head.", "pooler.", "bert.pooler.", "roberta.pooler.")
 SCRATCH = "scratch-of-"
-ANSI_CODE = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class ResultOutOfRangeError(RuntimeError):
@@ -121,7 +118,7 @@ def start(
     _check_dial("assets", assets, ASSETS)
     _check_dial("scale", scale, SCALES)
     _set_environment(assets)
-    _quiet_libraries()
+    quiet_libraries()
 
     import torch
     import transformers
@@ -426,33 +423,6 @@ def _set_environment(assets: str) -> None:
     hub = sys.modules.get("huggingface_hub.constants")
     if hub is not None and hub.HF_HUB_OFFLINE:
         raise RuntimeError('This kernel runs offline: restart it before you use assets="hub".')
-
-
-def _quiet_libraries() -> None:
-    """No bars for loading weights or mapping rows, no load report; warnings stay."""
-    import datasets
-    import transformers
-
-    transformers.utils.logging.disable_progress_bar()
-    datasets.disable_progress_bars()
-    logging.getLogger("transformers.modeling_utils").addFilter(_is_no_change_of_head)
-
-
-def _is_no_change_of_head(record: logging.LogRecord) -> bool:
-    """Whether to let a log record pass: all but load reports on nothing but a change of heads.
-
-    A new head, in place of the one for masked words, is expected; notebooks show it through
-    `output_loading_info=True`.
-    """
-    message = record.getMessage()
-    if "LOAD REPORT" not in message:
-        return True
-    rows = re.findall(r"^(\S+) +\| (\w+)", ANSI_CODE.sub("", message), flags=re.MULTILINE)[1:]
-    return not all(
-        (status == "MISSING" and key.startswith(NEW_HEADS))
-        or (status == "UNEXPECTED" and key.startswith(OLD_HEADS))
-        for key, status in rows
-    )
 
 
 def _device_name(device: torch.device) -> str:

@@ -134,6 +134,7 @@ def test_a_pretrained_body_works_under_its_new_head_and_comes_back(pretrained, t
 
 def test_a_left_over_head_is_named_and_nothing_is_printed(tmp_path, capfd, caplog):
     transformers.BertForMaskedLM(tiny_config()).save_pretrained(tmp_path)
+    transformers.utils.logging.enable_progress_bar()
     capfd.readouterr()
     _, info = EncoderForTokenClassification.from_encoder(tmp_path, TAGS, output_loading_info=True)
     assert "cls.predictions.transform.dense.weight" in info["unexpected_keys"]

@@ -12,6 +12,7 @@ from utils.training import (
     add_teacher_logits,
     kd_loss,
     teacher_logits,
+    trained_model,
 )
 
 SGD = {
@@ -131,7 +132,7 @@ def test_training_is_quiet(tmp_path, data, teacher, capfd):
 def test_a_trained_model_serves_in_float32(tmp_path, data, teacher):
     trainer = tiny_trainer(tmp_path, settings={"bf16": True}, **with_logits(data, teacher))
     trainer.train()
-    model = trainer.trained_model()
+    model = trained_model(trainer)
     reloaded = transformers.BertForSequenceClassification(model.config).eval()
     reloaded.load_state_dict(model.state_dict())
     inputs = tiny_tokenizer()(["turn the lamp"], return_tensors="pt")

@@ -39,6 +39,7 @@ from utils.training import (
     DistillationTrainingArguments,
     add_teacher_logits,
     student_init,
+    trained_model,
 )
 
 NUM_QUERIES = 2_400  # for training, at most
@@ -130,7 +131,7 @@ def fine_tune(
             model_init=model_init, args=settings, train_dataset=train, data_collator=collator
         )
         trainer.train()
-    return trainer.trained_model().cpu()
+    return trained_model(trainer).cpu()
 
 
 def build(

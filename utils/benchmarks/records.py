@@ -21,6 +21,7 @@ from rich.table import Column, Table
 
 from utils.benchmarking.errors import BenchmarkError
 from utils.benchmarking.timing import Comparison
+from utils.quiet import quiet_libraries
 
 BENCHMARKS = {  # modules of this package, and the titles of their tables
     "decoding": "Decoding strategies against the library's `generate`, and drafts",
@@ -81,7 +82,7 @@ def run_benchmark(name: str, **options: Any) -> Record:
         names = ", ".join(BENCHMARKS)
         raise BenchmarkError(f'There is no benchmark "{name}": choose from {names}.')
     benchmark = import_module(f"utils.benchmarks.{name}")
-    _hush_libraries()
+    quiet_libraries()
     results = benchmark.run(**options)
     created = datetime.now(UTC).isoformat(timespec="seconds")
     return Record(name, BENCHMARKS[name], created, options, environment(), results)
@@ -99,16 +100,6 @@ def environment() -> dict[str, Any]:
         "versions": {"python": platform.python_version()}
         | {name: version(name) for name in LIBRARIES if find_spec(name)},
     }
-
-
-def _hush_libraries() -> None:
-    """No progress bars, and no word on heads without weights, which is what benchmarks ask for."""
-    import datasets
-    import transformers
-
-    datasets.disable_progress_bars()
-    transformers.logging.set_verbosity_error()
-    transformers.utils.logging.disable_progress_bar()
 
 
 def _plain(result: Result) -> dict[str, Any]:

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from utils.compression.classifier import INPUT_NAMES, onnx_runner, torch_runner
 from utils.compression.files import complete_or_absent
-from utils.compression.quiet import without_warnings
 from utils.compression.sessions import Inputs, create_session
+from utils.quiet import without_warnings
 
 if TYPE_CHECKING:
     from onnx import ModelProto

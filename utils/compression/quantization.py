@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from utils.compression.quiet import without_warnings
+from utils.quiet import without_warnings
 
 FORMATS = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 EXPONENT_BITS = {"fp32": 8, "fp16": 5, "bf16": 8}

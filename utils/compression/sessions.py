@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from utils.compression.files import complete_or_absent
-from utils.compression.quiet import without_warnings
+from utils.quiet import without_warnings
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import gzip
-import warnings
 
 import torch
 from scipy.sparse import csr_array
 from torch import Tensor
 
 from utils.benchmarking import Comparison, compare
+from utils.quiet import without_warnings
 
 
 def sparse_sizes(weight: Tensor) -> dict[str, int]:
@@ -32,8 +32,7 @@ def sparse_sizes(weight: Tensor) -> dict[str, int]:
 def compare_products(weight: Tensor, batch_size: int = 16) -> Comparison:
     """Time W x, with W (out, in) dense and as rows of non-zeros (CSR), and x (in, batch_size)."""
     dense = weight.detach()
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
+    with without_warnings():  # sparse tensors are in beta
         csr = dense.to_sparse_csr()
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(weight.shape[1], batch_size, generator=generator)  # (in, B)

@@ -6,8 +6,7 @@ Devlin et al. 2019 (BERT), section 5.3; Conneau et al. 2020 (XLM-R).
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from os import PathLike
 from typing import Any, ClassVar
 
@@ -22,7 +21,8 @@ from transformers import (
     PreTrainedModel,
 )
 from transformers.modeling_outputs import TokenClassifierOutput
-from transformers.utils import logging
+
+from utils.quiet import quiet_loading
 
 IGNORED = -100  # the label of a position that has no tag; cross-entropy leaves it out
 
@@ -145,20 +145,6 @@ def without_pooler(config: PreTrainedConfig) -> dict[str, bool]:
     model_class = MODEL_MAPPING[type(config)]
     has_pooler = "add_pooling_layer" in inspect.signature(model_class).parameters
     return {"add_pooling_layer": False} if has_pooler else {}
-
-
-@contextmanager
-def quiet_loading() -> Iterator[None]:
-    """No progress bars inside, and no report of weights that are missing or left over."""
-    verbosity, has_bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)
-        if has_bars:
-            logging.enable_progress_bar()
 
 
 AutoConfig.register(TokenClassifierConfig.model_type, TokenClassifierConfig)

@@ -15,7 +15,7 @@ from utils.training.hidden_states import (
     StateDistillationTrainingArguments,
     pretraining_losses,
 )
-from utils.training.history import intent_metrics, run_history
+from utils.training.history import intent_metrics, run_history, trained_model
 from utils.training.pruning import (
     CubicSchedule,
     ParallelMLP,

@@ -179,16 +179,6 @@ class DistillationTrainer(Trainer):
             )
         return (loss, outputs) if return_outputs else loss
 
-    def trained_model(self) -> PreTrainedModel:
-        """The student as it will serve: in evaluation mode and float32.
-
-        Under `bf16` training leaves its autocast wrapped around the model's forward, where it would
-        decide what a benchmark measures; here it is taken off.
-        """
-        model = self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)
-        model.__dict__.pop("forward", None)  # the method of the class again
-        return model.eval()
-
     @torch.no_grad()
     def ask_teacher(self, inputs: dict[str, Tensor], **options: Any) -> Any:
         """The teacher's outputs for a batch, computed as precisely as the student's."""

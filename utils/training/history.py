@@ -1,14 +1,25 @@
-"""What a run reached, epoch by epoch, with and without the texts that fit no class."""
+"""What a run reached: its model, and its metrics with and without the texts that fit no class."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 import pandas as pd
-from transformers import EvalPrediction, Trainer
+from transformers import EvalPrediction, PreTrainedModel, Trainer
 
 LOSSES = {"loss": "training_loss", "eval_loss": "validation_loss"}
 NO_METRIC = ("runtime", "samples_per_second", "steps_per_second")
+
+
+def trained_model(trainer: Trainer) -> PreTrainedModel:
+    """The trainer's model as it will serve: in evaluation mode and float32.
+
+    Under `bf16` training leaves its autocast wrapped around the model's forward, where it would
+    decide what a benchmark measures and break exports; here it is taken off.
+    """
+    model = trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
+    model.__dict__.pop("forward", None)  # the method of the class again
+    return model.eval()
 
 
 def intent_metrics(oos_id: int) -> Callable[[EvalPrediction], dict[str, float]]:

@@ -8,7 +8,8 @@ from os import PathLike
 
 from torch import nn
 from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedModel
-from transformers.utils import logging
+
+from utils.quiet import quiet_loading
 
 
 def student_init(
@@ -23,14 +24,10 @@ def student_init(
     config = AutoConfig.from_pretrained(checkpoint, **labels)
 
     def init() -> PreTrainedModel:
-        verbosity = logging.get_verbosity()
-        logging.set_verbosity_error()
-        try:
+        with quiet_loading():
             return AutoModelForSequenceClassification.from_pretrained(
                 checkpoint, config=copy.deepcopy(config)
             )
-        finally:
-            logging.set_verbosity(verbosity)
 
     return init
 
