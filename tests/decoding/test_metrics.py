@@ -76,13 +76,13 @@ def test_one_row_per_generation():
 def test_intervals_are_those_of_the_mean_over_draws():
     """Two prompts, three draws each: rows 0 and 3 are the first draw."""
     log_probs = [[-1.0, -1.0], [-2.0, -2.0], [-6.0, -6.0]] * 2
-    table = quality_table({"sampled": generation([[1, 2]] * 6, log_probs, num_prompts=2)}, n=1)
+    table = quality_table({"sampled": generation([[1, 2]] * 6, log_probs, num_prompts=2)})
     row = table.loc["sampled"]
     low, high = stats.t.interval(0.95, 2, loc=-3, scale=stats.sem([-1, -2, -6]))
     assert row["log-prob per token"] == pytest.approx(-3)
     assert row["log-prob per token ±"] == pytest.approx((high - low) / 2)
-    assert row["distinct 1-grams"] == pytest.approx(1 / 2), "of two texts, not of six"
-    assert row["distinct 1-grams ±"] == 0
+    assert row["distinct 2-grams"] == pytest.approx(1 / 2), "of two texts, not of six"
+    assert row["distinct 2-grams ±"] == 0
 
 
 def test_beams_of_one_prompt_are_no_draws():

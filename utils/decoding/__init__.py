@@ -1,4 +1,11 @@
-"""Decoding strategies over any model that continues a text one step at a time."""
+"""Decoding strategies over any model that continues a text one step at a time.
+
+Each continues prompts `ids` (B, T), whose padding on the left their `cache` knows: a new one for
+these prompts, with room for the new tokens. Keywords that are not its own are those of `Limits`.
+
+It raises ValueError if the prompts are empty or a setting is out of its range, and
+ContextLengthError if prompts and new tokens do not fit the cache.
+"""
 
 from utils.decoding.adapters import LibraryCache, LibraryDecoder
 from utils.decoding.contrastive import contrastive_search

@@ -25,15 +25,9 @@ def contrastive_search(
     texts go through the model in one call, and the chosen one need not go again.
 
     Args:
-        ids: (B, T) prompts; their padding, on the left, is known to the cache and does not count.
-        cache: a new one for these prompts, with room for the new tokens; it ends with k rows each.
+        cache: a new one for these prompts; it ends with k rows for each.
         k: candidates per step; 1 is greedy search.
         penalty: from 0, which is greedy search too, to 1, which takes the least similar.
-        limits: those of `Limits`: `max_new_tokens`, and if need be `eos_id`, `pad_id`, `on_token`.
-
-    Raises:
-        ValueError: the prompts are empty, or a number is out of its range.
-        ContextLengthError: prompts and new tokens do not fit the cache.
     """
     check_count("k", k)
     if not 0 <= penalty <= 1:

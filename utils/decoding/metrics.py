@@ -18,11 +18,7 @@ def repetition(ids: Sequence[int], n: int) -> float:
 
 
 def distinct(texts: Iterable[Sequence[int]], n: int) -> float:
-    """Distinct n-grams of all texts, divided by all (Li et al. 2016); 1.0 without any.
-
-    Raises:
-        ValueError: n is below 1.
-    """
+    """Distinct n-grams of all texts, divided by all (Li et al. 2016); 1.0 without any."""
     if n < 1:
         raise ValueError(f"n is {n}: count n-grams of 1 token or more.")
     ngrams = [ngram for text in texts for ngram in _ngrams(text, n)]
@@ -30,27 +26,22 @@ def distinct(texts: Iterable[Sequence[int]], n: int) -> float:
 
 
 def quality_table(
-    generations: Mapping[str, Generation], *, n: int = 2, num_characters: int = 80
+    generations: Mapping[str, Generation], *, num_characters: int = 80
 ) -> pd.DataFrame:
     """One row per generation: how much it wrote, how probable, how repetitive, how fast.
 
-    Measures are means over draws, a draw being one text per prompt: distinct n-grams of more texts
+    Measures are means over draws, a draw being one text per prompt: distinct bigrams of more texts
     would be fewer. The columns that end in ± are half the width of a 95 % confidence interval
     (Student's t over the draws), so of what other seeds would give; NaN where nothing was drawn
-    twice.
-
-    Args:
-        generations: by the name of their row.
-        n: of the n-grams that are counted; repetition is within a text, distinct over a draw.
-        num_characters: of the first text that are shown.
+    twice. `num_characters` of the first text are shown.
     """
-    rows = {name: _quality(each, n, num_characters) for name, each in generations.items()}
+    rows = {name: _quality(each, num_characters) for name, each in generations.items()}
     return pd.DataFrame(list(rows.values()), index=list(rows))
 
 
-def _quality(generation: Generation, n: int, num_characters: int) -> dict[str, object]:
+def _quality(generation: Generation, num_characters: int) -> dict[str, object]:
     num_tokens = sum(len(ids) for ids in generation.ids)
-    draws = pd.DataFrame([_measures(generation, rows, n) for rows in _draws(generation)])
+    draws = pd.DataFrame([_measures(generation, rows) for rows in _draws(generation)])
     measures = {}
     for name, values in draws.items():
         measures |= {name: values.mean(), f"{name} ±": _half_width(values)}
@@ -72,14 +63,14 @@ def _draws(generation: Generation) -> list[range]:
     return [range(draw, num_rows, num_draws) for draw in range(num_draws)]
 
 
-def _measures(generation: Generation, rows: Iterable[int], n: int) -> dict[str, float]:
+def _measures(generation: Generation, rows: Iterable[int]) -> dict[str, float]:
     ids = [generation.ids[row] for row in rows]
     total = sum(float(generation.log_probs[row].sum()) for row in rows)
     return {
         "log-prob per text": total / len(ids),
         "log-prob per token": total / sum(map(len, ids)),
-        f"repeated {n}-grams": float(np.mean([repetition(each, n) for each in ids])),
-        f"distinct {n}-grams": distinct(ids, n),
+        "repeated 2-grams": float(np.mean([repetition(each, 2) for each in ids])),
+        "distinct 2-grams": distinct(ids, 2),
     }
 
 

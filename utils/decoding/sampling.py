@@ -25,20 +25,11 @@ def sample(
     """Continue each text with tokens drawn from the model's distribution.
 
     Args:
-        ids: (B, T) prompts; their padding, on the left, is known to the cache.
-        cache: a new one for these prompts, with room for the new tokens.
-        sampling: temperature and filters; the model's own distribution by default.
         num_samples: continuations of each prompt; they share the pass over it.
-        no_repeat_ngram_size: n if no n-gram may occur twice, see `ban_repeated_ngrams`.
         generator: of random numbers, on the device of `ids`; torch's global one by default.
-        limits: those of `Limits`: `max_new_tokens`, and if need be `eos_id`, `pad_id`, `on_token`.
 
     Returns:
         B * num_samples rows, those of a prompt one after the other.
-
-    Raises:
-        ValueError: the prompts are empty, or a number is out of its range.
-        ContextLengthError: prompts and new tokens do not fit the cache.
     """
     check_count("num_samples", num_samples)
 

@@ -11,31 +11,13 @@ import torch
 from torch import Tensor
 
 from utils.decoding.filters import ban_repeated_ngrams, check_count
-from utils.decoding.steps import (
-    Continuations,
-    Limits,
-    Step,
-    check_prompts,
-    extend,
-    repeated_rows,
-)
+from utils.decoding.steps import Continuations, Limits, Step, check_prompts, extend, repeated_rows
 
 
 def greedy(
     step: Step, ids: Tensor, cache: Any, *, no_repeat_ngram_size: int | None = None, **limits: Any
 ) -> Continuations:
-    """Continue each text with its most probable token, again and again.
-
-    Args:
-        ids: (B, T) prompts; their padding, on the left, is known to the cache.
-        cache: a new one for these prompts, with room for the new tokens.
-        no_repeat_ngram_size: n if no n-gram may occur twice, see `ban_repeated_ngrams`.
-        limits: those of `Limits`: `max_new_tokens`, and if need be `eos_id`, `pad_id`, `on_token`.
-
-    Raises:
-        ValueError: the prompts are empty, or a number is out of its range.
-        ContextLengthError: prompts and new tokens do not fit the cache.
-    """
+    """Continue each text with its most probable token, again and again."""
 
     def best(logits: Tensor) -> Tensor:
         return logits.argmax(dim=-1)
@@ -101,24 +83,15 @@ def beam_search(
     their constant 5). All as in the library's `generate`, which this equals token by token.
 
     Args:
-        ids: (B, T) prompts; their padding, on the left, is known to the cache.
-        cache: a new one for these prompts, with room for the new tokens.
         num_beams: b, texts that go on per prompt.
         length_penalty: 0 compares sums of log-probabilities, 1 means; more favours long texts.
         early_stopping: when the search is over, after b texts have ended. True: at once; False:
             when the best beam, at its present length, does not surpass the worst of them; "never":
             when it could not at any length.
-        no_repeat_ngram_size: n if no n-gram may occur twice, see `ban_repeated_ngrams`.
-        num_return_sequences: texts to return per prompt.
-        on_step: gets a `BeamStep` after each step.
-        limits: `max_new_tokens`, and if need be `eos_id` and `pad_id`, see `Limits`.
+        on_step: gets a `BeamStep` after each step; there is no `on_token`.
 
     Returns:
         B * num_return_sequences rows, those of a prompt one after the other.
-
-    Raises:
-        ValueError: the prompts are empty, or a number is out of its range.
-        ContextLengthError: prompts and new tokens do not fit the cache.
     """
     check_prompts(ids)
     check_count("num_beams", num_beams)

@@ -10,13 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from utils.decoding.filters import PLAIN, Sampling, check_count
-from utils.decoding.steps import (
-    Continuations,
-    Decoder,
-    Limits,
-    check_prompts,
-    log_probs_from_logits,
-)
+from utils.decoding.steps import Continuations, Decoder, Limits, Texts, check_prompts
 
 
 class Draft(Protocol):
@@ -39,7 +33,6 @@ class NgramDraft:
 
     Contexts are as long as were seen before, up to `max_context`; where not even the last token
     was, nothing is drafted. The library calls the like prompt lookup (Saxena 2023).
-
     """
 
     max_context: int = 3
@@ -112,37 +105,28 @@ def speculative_sample(
 
     Args:
         ids: (1, T), one prompt.
-        cache: a new one for it, with room for the new tokens.
-        draft: proposes tokens.
-        sampling: temperature and filters; the model's own distribution by default.
         num_drafted: tokens to draft for a call, at most.
         generator: of random numbers, on the device of `ids`; torch's global one by default.
-        limits: those of `Limits`: `max_new_tokens`, and if need be `eos_id`, `on_token`.
-
-    Raises:
-        ValueError: the prompt is empty or not one, a number is out of its range, or the draft has
-            ids that the model does not know.
-        ContextLengthError: prompt and new tokens do not fit the cache.
     """
     check_prompts(ids)
     if len(ids) != 1:
         raise ValueError(f"There are {len(ids)} prompts: speculative sampling takes one at a time.")
     check_count("num_drafted", num_drafted)
-    limits = Limits(**limits)
-    text = _Text(ids[0], limits)
+    texts = Texts(ids, Limits(**limits))
     counts = {"num_drafted": 0, "num_accepted": 0, "num_calls": 0}
-    while not text.is_finished:
-        drafted, draft_probs = draft(text.ids, min(num_drafted, text.room - 1), sampling, generator)
-        logits = _read(decoder, cache, text.ids, drafted)  # (g + 1, V)
+    while not texts.are_finished:
+        text = texts.so_far[0]  # (T,)
+        drafted, draft_probs = draft(text, min(num_drafted, texts.room - 1), sampling, generator)
+        logits = _read(decoder, cache, text, drafted)  # (g + 1, V)
         new = accept(drafted, draft_probs, sampling(logits).softmax(dim=-1), generator)  # (n + 1,)
-        cache.crop(len(text.ids) + len(new) - 1)
+        cache.crop(len(text) + len(new) - 1)
         counts["num_drafted"] += len(drafted)
         counts["num_accepted"] += len(new) - 1
         counts["num_calls"] += 1
-        for token in text.append(new, logits):
-            if limits.on_token is not None:
-                limits.on_token(token[None])
-    return Speculation(*text.continuation(), **counts)
+        for place, token in enumerate(new):
+            if not texts.are_finished:  # by an end token among those accepted
+                texts.append(token[None], logits[place, None])
+    return Speculation(**vars(texts.continuations()), **counts)
 
 
 def accept(
@@ -156,14 +140,11 @@ def accept(
 
     Args:
         drafted: (g,) ids.
-        draft_probs: q, (g, W) over the first W ids.
+        draft_probs: q, (g, W) over the first W ids; ValueError if W exceeds V.
         probs: p, (g + 1, V), the last row being for the token after all drafted ones.
 
     Returns:
         (n + 1,) ids.
-
-    Raises:
-        ValueError: W exceeds V.
     """
     num_ids, num_known = draft_probs.shape[1], probs.shape[1]
     if num_ids > num_known:
@@ -179,37 +160,6 @@ def accept(
     rest = (probs[n] - draft_probs[n]).clamp(min=0)  # (V,)
     rest = rest if rest.any() else probs[n]  # p and q differ by rounding only
     return torch.cat((drafted[:n], torch.multinomial(rest, num_samples=1, generator=generator)))
-
-
-class _Text:
-    """A text (T,) that grows by some tokens each time."""
-
-    def __init__(self, prompt: Tensor, limits: Limits) -> None:
-        self.ids, self.eos_id = prompt, limits.eos_id
-        self.max_length = len(prompt) + limits.max_new_tokens
-        self.log_probs: list[Tensor] = []
-
-    @property
-    def room(self) -> int:
-        return self.max_length - len(self.ids)
-
-    @property
-    def is_finished(self) -> bool:
-        has_ended = bool(self.log_probs) and int(self.ids[-1]) == self.eos_id
-        return self.room == 0 or has_ended
-
-    def append(self, new: Tensor, logits: Tensor) -> Tensor:
-        """The tokens of `new` (n,) that are kept, up to the end token; logits (n or more, V)."""
-        ends = (new == self.eos_id).nonzero() if self.eos_id is not None else []
-        kept = new[: int(ends[0]) + 1] if len(ends) else new
-        self.log_probs.append(log_probs_from_logits(logits[: len(kept)], kept))
-        self.ids = torch.cat((self.ids, kept))
-        return kept
-
-    def continuation(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Ids (1, T + new), log-probabilities (1, new), and their number (1,)."""
-        log_probs = torch.cat(self.log_probs)[None]
-        return self.ids[None], log_probs, self.ids.new_tensor([log_probs.shape[1]])
 
 
 def _read(decoder: Decoder, cache: Any, text: Tensor, drafted: Tensor) -> Tensor:

@@ -101,14 +101,12 @@ def extend(
         rows = repeated_rows(ids, copies)
         cache.reorder(rows)
         ids, logits = ids[rows], logits[rows]
-    texts = _Texts(ids, limits)
+    texts = Texts(ids, limits)
     while True:
         allowed = logits.float()
         if no_repeat_ngram_size is not None:
             allowed = ban_repeated_ngrams(allowed, texts.so_far, no_repeat_ngram_size)
         new = texts.append(choose(allowed), logits)
-        if limits.on_token is not None:
-            limits.on_token(new)
         if texts.are_finished:
             return texts.continuations()
         logits = step(new[:, None], cache)
@@ -127,12 +125,9 @@ def check_prompts(ids: Tensor) -> None:
 
 
 def log_probs_from_logits(logits: Tensor, labels: Tensor) -> Tensor:
-    """Log-probability (B, L) of each label, given logits (B, L, V) of its position.
+    """Log-probability (..., L) of each label, given logits (..., L, V) of its position.
 
-    Without the length too: (B,), given (B, V).
-
-    Raises:
-        ValueError: there is not one label per position.
+    ValueError if there is not one label per position.
     """
     if labels.shape != logits.shape[:-1]:
         raise ValueError(
@@ -143,7 +138,7 @@ def log_probs_from_logits(logits: Tensor, labels: Tensor) -> Tensor:
     return logits.gather(-1, labels[..., None])[..., 0] - logits.logsumexp(dim=-1)
 
 
-class _Texts:
+class Texts:
     """Texts that grow by a token each, until all of them are finished or long enough."""
 
     def __init__(self, prompts: Tensor, limits: Limits) -> None:
@@ -160,12 +155,16 @@ class _Texts:
         return self.ids[:, : self.length]
 
     @property
+    def room(self) -> int:
+        """How many tokens may still follow."""
+        return self.ids.shape[1] - self.length
+
+    @property
     def are_finished(self) -> bool:
-        is_full = self.length == self.ids.shape[1]
-        return is_full or (self.limits.eos_id is not None and bool(self.is_finished.all()))
+        return self.room == 0 or (self.limits.eos_id is not None and bool(self.is_finished.all()))
 
     def append(self, new: Tensor, logits: Tensor) -> Tensor:
-        """The tokens (B,) as they are kept: padding in rows that were finished before."""
+        """The tokens (B,) as they are kept and told: padding in rows that were finished before."""
         log_probs = log_probs_from_logits(logits, new)
         self.num_new += ~self.is_finished
         if self.limits.eos_id is not None:
@@ -175,6 +174,8 @@ class _Texts:
         self.log_probs.append(log_probs)
         self.ids[:, self.length] = new
         self.length += 1
+        if self.limits.on_token is not None:
+            self.limits.on_token(new)
         return new
 
     def continuations(self) -> Continuations:

@@ -17,7 +17,7 @@ from utils.decoding.filters import Sampling, check_count
 from utils.decoding.sampling import sample
 from utils.decoding.search import beam_search, greedy
 from utils.decoding.speculative import speculative_sample
-from utils.decoding.steps import Continuations, Decoder, Limits
+from utils.decoding.steps import Continuations, Decoder
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,18 +27,12 @@ if TYPE_CHECKING:
 
 
 class Method(NamedTuple):
-    """A strategy, and what its callers have to know of it.
-
-    Attributes:
-        settings: its own; if it draws, those of `Sampling` come to them.
-        is_drawn: it takes a `Sampling` and a generator, and writes another text each time.
-        reads_states: it is given the decoder, the others its `step`.
-    """
+    """A strategy, and what its callers have to know of it."""
 
     function: Callable[..., Continuations]
     settings: tuple[str, ...]
-    is_drawn: bool = False
-    reads_states: bool = False
+    is_drawn: bool = False  # takes a `Sampling` and a generator
+    reads_states: bool = False  # is given the decoder, the others its `step`
 
 
 SAMPLING = tuple(field.name for field in fields(Sampling))
@@ -62,10 +56,7 @@ class Generation:
     """Texts that continue prompts. A row is one text; the rows of a prompt follow each other.
 
     Attributes:
-        method: "greedy", "beam", "sample", "contrastive" or "speculative".
-        settings: as they were given.
-        prompts: of each row.
-        prompt_ids: of each row, without padding.
+        prompts, prompt_ids: of each row, without padding.
         ids: the new tokens of each row, without padding; the end token stays.
         texts: what each row's `ids` say, without special tokens.
         log_probs: of each row, one number per new token: its natural log-probability under the
@@ -134,9 +125,10 @@ class TextGenerator:
         prompts = [prompts] if isinstance(prompts, str) else list(prompts)
         prompt_ids = self._encode(prompts)
         decoder = _Counted(self.model)
-        options = {name: settings[name] for name in settings if name not in SAMPLING}
+        options = settings | {"max_new_tokens": max_new_tokens, "pad_id": self._pad_id}
+        options["eos_id"] = self.tokenizer.eos_token_id
         if kind.is_drawn:
-            drawing = {name: settings[name] for name in settings if name in SAMPLING}
+            drawing = {name: options.pop(name) for name in SAMPLING if name in options}
             options["sampling"] = Sampling(**drawing)
             options["generator"] = torch.Generator(decoder.device).manual_seed(seed)
         batches = [list(range(len(prompts)))]
@@ -148,9 +140,9 @@ class TextGenerator:
         rows = []
         for places in batches:
             batch = [prompt_ids[place] for place in places]
-            listener = on_token and _Stream(self._text, batch, on_token)
-            limits = Limits(max_new_tokens, self.tokenizer.eos_token_id, self._pad_id, listener)
-            rows += _rows(self._continue(kind, decoder, batch, limits, options), places)
+            if on_token is not None:
+                options["on_token"] = _Stream(self._text, batch, on_token)
+            rows += _rows(self._continue(kind, decoder, batch, options), places)
         seconds = time.perf_counter() - start
         return Generation(
             method=method,
@@ -174,22 +166,15 @@ class TextGenerator:
         return ids
 
     def _continue(
-        self,
-        kind: Method,
-        decoder: _Counted,
-        batch: Sequence[list[int]],
-        limits: Limits,
-        options: Mapping[str, Any],
+        self, kind: Method, decoder: _Counted, batch: list[list[int]], options: Mapping[str, Any]
     ) -> Continuations:
         """Pad prompts on the left, and continue them together."""
         length = max(map(len, batch))
         ids = [[self._pad_id] * (length - len(row)) + row for row in batch]
         mask = [[0] * (length - len(row)) + [1] * len(row) for row in batch]
         ids, mask = torch.tensor([ids, mask], device=decoder.device)  # (B, T) each
-        cache = decoder.new_cache(mask, limits.max_new_tokens)
-        model = decoder if kind.reads_states else decoder.step
-        given = {name: value for name, value in vars(limits).items() if value is not None}
-        return kind.function(model, ids, cache, **given, **options)
+        cache = decoder.new_cache(mask, options["max_new_tokens"])
+        return kind.function(decoder if kind.reads_states else decoder.step, ids, cache, **options)
 
     @property
     def _pad_id(self) -> int:
