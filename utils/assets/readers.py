@@ -9,6 +9,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from utils.assets.jsonl import read_rows
+
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
 
@@ -111,7 +113,7 @@ def read_wiki(folder: Path) -> Dataset:
         [
             _article(language, article, topics[article["topic"]])
             for language, suffix in WIKI_LANGUAGES.items()
-            for article in _read_json(folder / f"summaries_{suffix}.json").values()
+            for article in json.loads((folder / f"summaries_{suffix}.json").read_bytes()).values()
             if article["topic"] != UNCATEGORIZED
         ],
         Features(
@@ -130,8 +132,8 @@ def read_papers(folder: Path) -> DatasetDict:
 
     splits = {}
     for split, name in PAPER_SPLITS.items():
-        lines = (folder / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
-        splits[split] = Dataset.from_list([_paper(json.loads(line)) for line in lines])
+        papers = read_rows(folder / f"{name}.jsonl")
+        splits[split] = Dataset.from_list([_paper(paper) for paper in papers])
     return DatasetDict(splits)
 
 
@@ -139,7 +141,7 @@ def read_conversations(folder: Path) -> Dataset:
     """Chats of two people with at least MIN_TURNS turns, one line a turn, "A: " or "B: " first."""
     from datasets import Dataset
 
-    chats = _read_json(folder / "dataset.json")
+    chats = json.loads((folder / "dataset.json").read_bytes())
     rows = [
         {"id": id, "dialogue": _dialogue(chat["messages"]), "prompt": chat.get("prompt") or ""}
         for id, chat in chats.items()
@@ -148,15 +150,17 @@ def read_conversations(folder: Path) -> Dataset:
 
 
 def read_slots(folder: Path) -> DatasetDict:
-    """Commands to a smart home with typed slots (IOB2); see `utils.assets.slots`."""
+    """Commands to a smart home with typed slots (IOB2); see `utils.assets.home.slots`."""
     from datasets import ClassLabel, Dataset, DatasetDict, Features, List, Value
 
-    from utils.assets.intents import LANGUAGES
-    from utils.assets.slots import TAGS
+    from utils.assets.home.intents import LANGUAGES
+    from utils.assets.home.slots import TAGS
     from utils.assets.splits import shuffled_rows
 
-    lines = (folder / "commands.jsonl").read_text(encoding="utf-8").splitlines()
-    commands = [json.loads(line) for line in lines]
+    commands = read_rows(folder / "commands.jsonl")
+    parts = {split: [] for split in ("train", "validation", "test")}
+    for command in commands:
+        parts[command.pop("split")].append(command)
     features = Features(
         text=Value("string"),
         tokens=List(Value("string")),
@@ -166,32 +170,22 @@ def read_slots(folder: Path) -> DatasetDict:
         skeleton=Value("string"),
         values=List(Value("string")),
     )
-    splits = {}
-    for name in ("train", "validation", "test"):
-        rows = [
-            {c: v for c, v in row.items() if c != "split"}
-            for row in commands
-            if row["split"] == name
-        ]
-        table = Dataset.from_list(rows, features)
-        splits[name] = table.select(shuffled_rows(table))
-    return DatasetDict(splits)
+    tables = {split: Dataset.from_list(rows, features) for split, rows in parts.items()}
+    return DatasetDict({s: table.select(shuffled_rows(table)) for s, table in tables.items()})
 
 
 def read_intents_oos(folder: Path) -> DatasetDict:
-    """Queries to an assistant with their intent or "oos"; see `utils.assets.queries`."""
-    from utils.assets.queries import split_queries
+    """Queries to an assistant with their intent or "oos"; see `utils.assets.home.queries`."""
+    from utils.assets.home.queries import split_queries
 
-    lines = (folder / "queries.jsonl").read_text(encoding="utf-8").splitlines()
-    return split_queries(map(json.loads, lines))
+    return split_queries(read_rows(folder / "queries.jsonl"))
 
 
 def read_code(folder: Path) -> Dataset:
     """Python modules of well-known packages."""
     from datasets import Dataset
 
-    lines = (folder / "modules.jsonl").read_text(encoding="utf-8").splitlines()
-    return Dataset.from_list([json.loads(line) for line in lines])
+    return Dataset.from_list(read_rows(folder / "modules.jsonl"))
 
 
 def _article(language: str, article: dict[str, str], topic: str) -> dict[str, str]:
@@ -224,10 +218,6 @@ def _dialogue(turns: list[list[dict[str, str]]]) -> str:
         words = " ".join(message["text"] for message in messages).split()
         lines.append(f"{names[messages[0]['sender']]}: {' '.join(words)}")
     return "\n".join(lines)
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    return json.loads(path.read_bytes())
 
 
 def _anonymous(tweet: str) -> str:

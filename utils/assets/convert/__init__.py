@@ -1,5 +1,4 @@
 """File formats -> what libraries load; each module has `convert(files, target)`.
 
-`files` maps the names of verified files to their paths, `target` is an empty folder. A file of
-another layout raises one of `utils.assets.fetch.LAYOUT_ERRORS`.
+`files` maps the names of verified files to their paths, `target` is an empty folder.
 """

@@ -4,6 +4,8 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+from transformers import BertConfig, BertModel
+
 from utils.assets.convert import checkpoint, onnx_weights
 
 TOKENIZER_FILES = (
@@ -16,8 +18,6 @@ HEAD_SIZE = 32  # of all MiniLM models; nothing in the weights tells it
 
 
 def convert(files: Mapping[str, Path], target: Path) -> None:
-    from transformers import BertConfig, BertModel
-
     (graph,) = (path for name, path in files.items() if name.endswith(".onnx"))
     weights = onnx_weights.read(graph, prefix="model.0.auto_model.")
     vocab_size, hidden_size = weights["embeddings.word_embeddings.weight"].shape

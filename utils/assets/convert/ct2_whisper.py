@@ -6,14 +6,20 @@ The layout is that of CTranslate2's binary version 6; the weights go from fp16 t
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
+from transformers import (
+    GenerationConfig,
+    WhisperConfig,
+    WhisperFeatureExtractor,
+    WhisperForConditionalGeneration,
+    WhisperProcessor,
+    WhisperTokenizerFast,
+)
 
 from utils.assets.convert import checkpoint
 from utils.assets.convert.binary import Reader
-
-if TYPE_CHECKING:
-    import numpy as np
-    from transformers import GenerationConfig, WhisperConfig, WhisperTokenizerFast
 
 VERSION, SPECIFICATION = 6, "WhisperSpec"
 TYPES = ["<f4", "i1", "<i2", "<i4", "<f2"]  # by CTranslate2's number of the type
@@ -43,12 +49,6 @@ PARAMETERS = {"gamma": "weight", "beta": "bias", "encodings": "weight"}
 
 
 def convert(files: Mapping[str, Path], target: Path) -> None:
-    from transformers import (
-        WhisperFeatureExtractor,
-        WhisperForConditionalGeneration,
-        WhisperProcessor,
-    )
-
     variables = read_variables(files["model.bin"])
     settings = json.loads(files["config.json"].read_bytes())
     tokenizer = _tokenizer(files["tokenizer.json"])
@@ -64,7 +64,7 @@ def convert(files: Mapping[str, Path], target: Path) -> None:
     WhisperProcessor(features, tokenizer).save_pretrained(target)
 
 
-def read_variables(path: Path) -> dict[str, "np.ndarray"]:
+def read_variables(path: Path) -> dict[str, np.ndarray]:
     """Every variable of the model by CTranslate2's name."""
     reader = Reader(path.read_bytes())
     (version,) = reader.numbers("I")
@@ -74,9 +74,7 @@ def read_variables(path: Path) -> dict[str, "np.ndarray"]:
     return dict(_variable(reader) for _ in range(count))
 
 
-def _variable(reader: Reader) -> tuple[str, "np.ndarray"]:
-    import numpy as np
-
+def _variable(reader: Reader) -> tuple[str, np.ndarray]:
     name = reader.text()
     (rank,) = reader.numbers("B")
     shape = reader.numbers(f"{rank}I")
@@ -84,7 +82,7 @@ def _variable(reader: Reader) -> tuple[str, "np.ndarray"]:
     return name, np.frombuffer(reader.bytes(size), TYPES[number]).reshape(shape)
 
 
-def _weights(variables: Mapping[str, "np.ndarray"]) -> Iterator[tuple[str, "np.ndarray"]]:
+def _weights(variables: Mapping[str, np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:
     """(name, weight) in transformers; flags and sizes, which are integers, stay out."""
     for name, variable in variables.items():
         if variable.dtype.kind == "f":
@@ -95,10 +93,8 @@ def _weights(variables: Mapping[str, "np.ndarray"]) -> Iterator[tuple[str, "np.n
 
 
 def _parameters(
-    module: str, parameter: str, variable: "np.ndarray"
-) -> Iterator[tuple[str, "np.ndarray"]]:
-    import numpy as np
-
+    module: str, parameter: str, variable: np.ndarray
+) -> Iterator[tuple[str, np.ndarray]]:
     if module in OUTSIDE_LAYERS:
         yield f"{OUTSIDE_LAYERS[module]}.{parameter}", variable
         return
@@ -106,17 +102,11 @@ def _parameters(
     prefix = f"model.{side}.layers.{layer.removeprefix('layer_')}"
     projections = IN_LAYERS[part]
     for projection, rows in zip(projections, np.split(variable, len(projections)), strict=True):
-        if not (
-            projection.endswith("k_proj") and parameter == "bias"
-        ):  # all zero: Whisper has none
+        if (parameter, projection[-6:]) != ("bias", "k_proj"):  # all zero: Whisper has none
             yield f"{prefix}.{projection}.{parameter}", rows
 
 
-def _config(
-    variables: Mapping[str, "np.ndarray"], tokenizer: "WhisperTokenizerFast"
-) -> "WhisperConfig":
-    from transformers import WhisperConfig
-
+def _config(variables: Mapping[str, np.ndarray], tokenizer: WhisperTokenizerFast) -> WhisperConfig:
     vocab_size, d_model = variables["decoder/embeddings/weight"].shape
     end = tokenizer.eos_token_id
     sizes: dict[str, Any] = {}
@@ -140,10 +130,8 @@ def _config(
 
 
 def _generation(
-    config: "WhisperConfig", settings: dict[str, Any], tokenizer: "WhisperTokenizerFast"
-) -> "GenerationConfig":
-    from transformers import GenerationConfig
-
+    config: WhisperConfig, settings: dict[str, Any], tokenizer: WhisperTokenizerFast
+) -> GenerationConfig:
     return GenerationConfig(
         bos_token_id=config.bos_token_id,
         eos_token_id=config.eos_token_id,
@@ -161,8 +149,6 @@ def _generation(
     )
 
 
-def _tokenizer(path: Path) -> "WhisperTokenizerFast":
-    from transformers import WhisperTokenizerFast
-
+def _tokenizer(path: Path) -> WhisperTokenizerFast:
     special = dict.fromkeys(("bos_token", "eos_token", "pad_token", "unk_token"), END)
     return WhisperTokenizerFast(tokenizer_file=str(path), **special)

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import numpy as np
+import onnx
+from transformers import BitImageProcessorPil, Dinov2Config, Dinov2Model
+from transformers.image_utils import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 
 from utils.assets.convert import checkpoint, onnx_weights
-
-if TYPE_CHECKING:
-    import numpy as np
 
 PREFIX = "backbone."
 HEAD_SIZE = 64  # of all DINOv2 models
@@ -17,13 +18,9 @@ ATTENTION = {  # the export's names -> those of today's Dinov2Model
     "attention.attention.value": "attention.v_proj",
     "attention.output.dense": "attention.o_proj",
 }
-IMAGENET_MEAN = [0.485, 0.456, 0.406]
-IMAGENET_STD = [0.229, 0.224, 0.225]
 
 
 def convert(files: Mapping[str, Path], target: Path) -> None:
-    from transformers import Dinov2Config, Dinov2Model
-
     (graph,) = files.values()
     weights = _weights(graph)
     hidden_size, _, _, patch_size = weights["embeddings.patch_embeddings.projection.weight"].shape
@@ -39,20 +36,15 @@ def convert(files: Mapping[str, Path], target: Path) -> None:
     _save_processor(target)
 
 
-def _weights(graph: Path) -> dict[str, "np.ndarray"]:
-    import numpy as np
-
+def _weights(graph: Path) -> dict[str, np.ndarray]:
     weights = {_today(name): weight for name, weight in onnx_weights.read(graph, PREFIX).items()}
     weights["embeddings.position_embeddings"] = _positions(graph)
     mask_token = np.zeros((1, weights["layernorm.bias"].size))  # only used in pretraining
     return weights | {"embeddings.mask_token": mask_token}
 
 
-def _positions(path: Path) -> "np.ndarray":
+def _positions(path: Path) -> np.ndarray:
     """Position embeddings (1, 1 + patches, D); the export keeps the class token's apart."""
-    import numpy as np
-    import onnx
-
     graph = onnx.load(path).graph
     constants = onnx_weights.constants(graph)
     unnamed = [
@@ -71,15 +63,13 @@ def _today(name: str) -> str:
 
 
 def _save_processor(target: Path) -> None:
-    from transformers import BitImageProcessorPil
-
     BitImageProcessorPil(
         do_resize=True,
         size={"shortest_edge": 256},
         do_center_crop=True,
         crop_size={"height": 224, "width": 224},
-        image_mean=IMAGENET_MEAN,
-        image_std=IMAGENET_STD,
+        image_mean=IMAGENET_DEFAULT_MEAN,
+        image_std=IMAGENET_DEFAULT_STD,
         resample=3,  # bicubic
         do_convert_rgb=True,
     ).save_pretrained(target)

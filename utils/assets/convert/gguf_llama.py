@@ -5,14 +5,12 @@ transformers reads GGUF too, slowly each time, and does not save what it read.
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import gguf
+import numpy as np
+from transformers import AutoTokenizer, GenerationConfig, LlamaConfig, LlamaForCausalLM
 
 from utils.assets.convert import checkpoint
-
-if TYPE_CHECKING:
-    import numpy as np
-    from gguf import GGUFReader
-    from transformers import LlamaConfig
 
 NAMES = {  # llama.cpp's names -> those of LlamaForCausalLM
     "token_embd": "model.embed_tokens",
@@ -44,11 +42,8 @@ SPECIAL_TOKENS = {"bos": "bos", "eos": "eos", "pad": "padding"}
 
 
 def convert(files: Mapping[str, Path], target: Path) -> None:
-    from gguf import GGUFReader
-    from transformers import AutoTokenizer, GenerationConfig, LlamaForCausalLM
-
     (path,) = files.values()
-    reader = GGUFReader(path)
+    reader = gguf.GGUFReader(path)
     config = _config(reader)
     tokenizer = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name)
     generation = GenerationConfig(
@@ -61,9 +56,7 @@ def convert(files: Mapping[str, Path], target: Path) -> None:
     tokenizer.save_pretrained(target)
 
 
-def _config(reader: "GGUFReader") -> "LlamaConfig":
-    from transformers import LlamaConfig
-
+def _config(reader: gguf.GGUFReader) -> LlamaConfig:
     values = {name: field.contents() for name, field in reader.fields.items() if "llama" in name}
     settings = {setting: values[f"llama.{name}"] for name, setting in SETTINGS.items()}
     special = {
@@ -75,14 +68,12 @@ def _config(reader: "GGUFReader") -> "LlamaConfig":
     return LlamaConfig(**settings, **special, rope_parameters=rope, tie_word_embeddings=is_tied)
 
 
-def _weights(reader: "GGUFReader", config: "LlamaConfig") -> dict[str, "np.ndarray"]:
-    from gguf import dequantize
-
+def _weights(reader: gguf.GGUFReader, config: LlamaConfig) -> dict[str, np.ndarray]:
     heads = {"attn_q": config.num_attention_heads, "attn_k": config.num_key_value_heads}
     weights = {}
     for tensor in reader.tensors:
         parts = tensor.name.split(".")
-        weight = dequantize(tensor.data, tensor.tensor_type)
+        weight = gguf.dequantize(tensor.data, tensor.tensor_type)
         if parts[-2] in heads:
             weight = _rotate_halves(weight, heads[parts[-2]])
         weights[".".join(NAMES.get(part, part) for part in parts)] = weight
@@ -91,7 +82,7 @@ def _weights(reader: "GGUFReader", config: "LlamaConfig") -> dict[str, "np.ndarr
     return weights
 
 
-def _rotate_halves(weight: "np.ndarray", heads: int) -> "np.ndarray":
+def _rotate_halves(weight: np.ndarray, heads: int) -> np.ndarray:
     """Rows from llama.cpp's order, which rotates neighbours, to Llama's, which rotates halves."""
     rows, columns = weight.shape
     pairs = weight.reshape(heads, rows // heads // 2, 2, columns)

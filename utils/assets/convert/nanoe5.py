@@ -7,15 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import numpy as np
+from gguf import GGMLQuantizationType, dequantize
+from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
+from tokenizers.processors import TemplateProcessing
+from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
 from utils.assets.convert import checkpoint
 from utils.assets.convert.binary import Reader
-
-if TYPE_CHECKING:
-    import numpy as np
-    from tokenizers import Tokenizer
-    from transformers import BertConfig
 
 MAGIC = b"E5S1"
 MAX_LENGTH = 512
@@ -52,8 +52,6 @@ class Vocabulary:
 
 
 def convert(files: Mapping[str, Path], target: Path) -> None:
-    from transformers import BertModel, PreTrainedTokenizerFast
-
     (path,) = files.values()
     reader = Reader(path.read_bytes())
     config = _read_config(reader)
@@ -75,11 +73,8 @@ def convert(files: Mapping[str, Path], target: Path) -> None:
     ).save_pretrained(target)
 
 
-def build_tokenizer(vocabulary: Vocabulary) -> "Tokenizer":
+def build_tokenizer(vocabulary: Vocabulary) -> Tokenizer:
     """XLM-R's tokenizer: SentencePiece's nmt_nfkc normaliser and a Unigram model."""
-    from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
-    from tokenizers.processors import TemplateProcessing
-
     tokenizer = Tokenizer(models.Unigram(vocabulary.pieces, vocabulary.unk, byte_fallback=False))
     spaces = normalizers.Replace(Regex(" {2,}"), " ")
     steps = [normalizers.Nmt(), normalizers.NFKC(), spaces]
@@ -94,9 +89,7 @@ def build_tokenizer(vocabulary: Vocabulary) -> "Tokenizer":
     return tokenizer
 
 
-def _read_config(reader: Reader) -> "BertConfig":
-    from transformers import BertConfig
-
+def _read_config(reader: Reader) -> BertConfig:
     if reader.bytes(len(MAGIC)) != MAGIC:
         raise ValueError("it does not begin with E5S1")
     _, width, layers, heads, inner, vocabulary, positions, types = reader.numbers("I7i")
@@ -125,7 +118,7 @@ def _read_vocabulary(reader: Reader) -> Vocabulary:
     return Vocabulary(list(zip(pieces, scores, strict=True)), bos, eos, pad, unk)
 
 
-def _read_weights(reader: Reader, config: "BertConfig") -> dict[str, "np.ndarray"]:
+def _read_weights(reader: Reader, config: BertConfig) -> dict[str, np.ndarray]:
     """The tensors by their name in BertModel, through a table of name, type, length and place."""
     (count,) = reader.numbers("i")
     weights = {}
@@ -137,17 +130,14 @@ def _read_weights(reader: Reader, config: "BertConfig") -> dict[str, "np.ndarray
     return weights
 
 
-def _read_floats(content: bytes, length: int) -> "np.ndarray":
+def _read_floats(content: bytes, length: int) -> np.ndarray:
     """`length` numbers in fp32, or in blocks of 32 with four bits each."""
-    import numpy as np
-    from gguf import GGMLQuantizationType, dequantize
-
     if len(content) == 4 * length:
         return np.frombuffer(content, "<f4")
     return dequantize(np.frombuffer(content, np.uint8), GGMLQuantizationType.Q4_0)
 
 
-def _shape(name: str, config: "BertConfig") -> tuple[int, ...]:
+def _shape(name: str, config: BertConfig) -> tuple[int, ...]:
     if name.endswith(".b") or "ln." in name:
         return (-1,)
     return (-1, config.intermediate_size if name.endswith("fo.w") else config.hidden_size)

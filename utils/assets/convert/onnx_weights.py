@@ -1,21 +1,18 @@
 """The weights of a model that PyTorch exported to ONNX, under their names in PyTorch."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import numpy as np
-    from onnx import GraphProto
+import numpy as np
+import onnx
+from onnx import GraphProto, numpy_helper
 
 
-def read(path: Path, prefix: str) -> dict[str, "np.ndarray"]:
+def read(path: Path, prefix: str) -> dict[str, np.ndarray]:
     """Name without `prefix` -> weight, for the names that start with `prefix`.
 
     The export transposes the matrix of a linear layer and drops its name; the bias that is added to
     its product keeps its own, which names both.
     """
-    import onnx
-
     graph = onnx.load(path).graph
     weights = constants(graph)
     named = {name: weight for name, weight in weights.items() if name.startswith(prefix)}
@@ -25,10 +22,8 @@ def read(path: Path, prefix: str) -> dict[str, "np.ndarray"]:
     return {name.removeprefix(prefix): weight for name, weight in named.items()}
 
 
-def constants(graph: "GraphProto") -> dict[str, "np.ndarray"]:
+def constants(graph: GraphProto) -> dict[str, np.ndarray]:
     """The graph's initializers by name, equal ones under each of their names."""
-    from onnx import numpy_helper
-
     weights = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
     for node in graph.node:
         if node.op_type == "Identity" and node.input[0] in weights:
@@ -36,7 +31,7 @@ def constants(graph: "GraphProto") -> dict[str, "np.ndarray"]:
     return weights
 
 
-def _linear_layers(graph: "GraphProto") -> dict[str, str]:
+def _linear_layers(graph: GraphProto) -> dict[str, str]:
     """Name of the bias -> name of the matrix, for each MatMul whose product gets a bias."""
     matrices = {
         node.output[0]: node.input[1] for node in graph.node if node.op_type == "MatMul"

@@ -3,11 +3,12 @@
 See "The code dataset" in https://huggingface.co/blog/codeparrot for the filters.
 """
 
-import json
 import re
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
+
+from utils.assets.jsonl import write_rows
 
 OUTPUT = "modules.jsonl"
 MIN_CHARACTERS = 100
@@ -21,16 +22,15 @@ Module = dict[str, str]
 
 def convert(files: Mapping[str, Path], target: Path) -> None:
     modules = (module for name in sorted(files) for module in _modules(files[name]))
-    with (target / OUTPUT).open("w", encoding="utf-8") as sink:
-        for module in _each_once(modules):
-            sink.write(json.dumps(module, ensure_ascii=False) + "\n")
+    write_rows(target / OUTPUT, _each_once(modules))
 
 
 def _modules(wheel: Path) -> Iterator[Module]:
     with zipfile.ZipFile(wheel) as archive:
         (metadata,) = (name for name in archive.namelist() if name.endswith("/METADATA"))
         head = archive.read(metadata).decode().partition("\n\n")[0]
-        package = {"repo_name": _field("Name", head), "license": _licence(head)}
+        name = re.search(r"^Name: (.+)$", head, re.M)[1]
+        package = {"repo_name": name, "license": _licence(head)}
         for path in sorted(archive.namelist()):
             if path.endswith(".py") and TEST_FOLDERS.isdisjoint(PurePosixPath(path).parts):
                 content = archive.read(path).decode()
@@ -63,7 +63,3 @@ def _licence(head: str) -> str:
     """The licence in the words of the hub, from the metadata of a wheel."""
     stated = re.findall(r"^(?:License-Expression|License|Classifier: License ::).*", head, re.M)
     return next(id for word, id in LICENCES.items() for line in stated if word in line)
-
-
-def _field(name: str, head: str) -> str:
-    return re.search(rf"^{name}: (.+)$", head, re.M)[1]

@@ -1,9 +1,9 @@
 """A zip archive in numbered parts with one folder in it -> the files a checkpoint needs."""
 
-import shutil
 import zipfile
 from collections.abc import Mapping
-from pathlib import Path, PurePosixPath
+from io import BytesIO
+from pathlib import Path
 
 NAMES = (
     "config.json",
@@ -16,25 +16,8 @@ NAMES = (
 
 
 def convert(files: Mapping[str, Path], target: Path) -> None:
-    archive = target / "joined.zip"
-    _join([files[name] for name in sorted(files)], archive)
-    with zipfile.ZipFile(archive) as source:
+    joined = BytesIO(b"".join(files[name].read_bytes() for name in sorted(files)))
+    with zipfile.ZipFile(joined) as archive:
+        folder = archive.namelist()[0].partition("/")[0]
         for name in NAMES:
-            _extract(source, _top_folder(source) / name, target / name)
-    archive.unlink()
-
-
-def _join(parts: list[Path], target: Path) -> None:
-    with target.open("wb") as sink:
-        for part in parts:
-            with part.open("rb") as source:
-                shutil.copyfileobj(source, sink)
-
-
-def _top_folder(archive: zipfile.ZipFile) -> PurePosixPath:
-    return PurePosixPath(PurePosixPath(archive.namelist()[0]).parts[0])
-
-
-def _extract(archive: zipfile.ZipFile, name: PurePosixPath, target: Path) -> None:
-    with archive.open(str(name)) as source, target.open("wb") as sink:
-        shutil.copyfileobj(source, sink)
+            (target / name).write_bytes(archive.read(f"{folder}/{name}"))

@@ -16,7 +16,7 @@ from itertools import accumulate, product
 from pathlib import Path
 from typing import Any
 
-from utils.assets.intents import (
+from utils.assets.home.intents import (
     LANGUAGES,
     Command,
     Piece,
@@ -26,8 +26,10 @@ from utils.assets.intents import (
     read_grammar,
     unambiguous,
 )
+from utils.assets.jsonl import write_rows
 from utils.assets.splits import letters_and_digits
 
+OUTPUT = "commands.jsonl"
 MORE_FILLERS = Path(__file__).with_name("slot_fillers.toml")
 SHARES = {"test": 0.3, "validation": 0.2, "train": 0.5}  # of the skeletons and of the values
 TYPES = {  # of a slot -> the lists that its values come from
@@ -48,23 +50,22 @@ UNTYPED = "timer_command"  # a command within a command
 Row = dict[str, Any]
 
 
+def convert(files: Mapping[str, Path], target: Path) -> None:
+    """Templates of a smart home -> commands with typed slots."""
+    write_rows(target / OUTPUT, draw_commands(files["en.json"].parent))
+
+
 def draw_commands(folder: Path) -> Iterator[Row]:
     """Rows of all splits and languages from the files `<language>.json` in `folder`.
 
-    A row has split, language, intent, text, tokens, tags, skeleton and, of the slots that have a
-    type, the values in lower case. Words of lists that the grammar closes, such as "open" and
-    "closed", carry no tag. What differs only in case or punctuation counts as the same.
+    Words of lists that the grammar closes, such as "open" and "closed", carry no tag. What differs
+    only in case or punctuation counts as the same.
     """
     homes: dict[str, str] = {}  # text, skeleton or value -> the one split that has it
     grammars = {language: read_grammar(folder, language) for language in LANGUAGES}
     for split, (language, grammar) in product(SHARES, grammars.items()):
-        sampler = Sampler(
-            language,
-            grammar,
-            values_of(split, language),
-            partial(_belongs, split),
-            partial(_fits, split),
-        )
+        belongs, fits = partial(_belongs, split), partial(_fits, split)
+        sampler = Sampler(language, grammar, values_of(split, language), belongs, fits)
         for row in map(_row, unambiguous(sampler.commands())):
             keys = map(letters_and_digits, (row["text"], row["skeleton"], *row["values"]))
             if all(homes.setdefault(key, split) == split for key in keys):
@@ -117,7 +118,8 @@ def _place(key: object) -> float:
 
 
 def _fits(split: str, command: Command) -> bool:
-    return UNTYPED not in map(_list_of, command.pieces) and _belongs(split, _skeleton(command))
+    is_typed = UNTYPED not in map(_list_of, command.pieces)
+    return is_typed and _belongs(split, command.skeleton.lower())
 
 
 def _row(command: Command) -> Row:
@@ -130,13 +132,9 @@ def _row(command: Command) -> Row:
         "tags": typed.tags,
         "intent": typed.intent,
         "language": typed.language,
-        "skeleton": _skeleton(command),
+        "skeleton": command.skeleton.lower(),
         "values": [piece.text.lower() for piece in typed.pieces if piece.slot],
     }
-
-
-def _skeleton(command: Command) -> str:
-    return command.skeleton.lower()
 
 
 def _list_of(piece: Piece) -> str:
