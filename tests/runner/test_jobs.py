@@ -29,7 +29,8 @@ while not pathlib.Path("here-OTHER").exists():
     time.sleep(0.05)
 print(os.environ["OMP_NUM_THREADS"], os.environ["OMP_WAIT_POLICY"])"""
 HANG = """\
-import json, os, pathlib, time
+import json, os, pathlib, tempfile, time
+scratch = tempfile.TemporaryDirectory(prefix="scratch-", dir=".")
 pathlib.Path("MINE.json").write_text(json.dumps([os.getpid(), os.getppid()]))
 time.sleep(600)"""
 
@@ -59,7 +60,7 @@ def test_each_job_gets_its_share_of_the_cores(monkeypatch: pytest.MonkeyPatch) -
     assert [threads_per_job(jobs) for jobs in (1, 2, 3, 16)] == [None, 4, 2, 1]
 
 
-def test_interrupt_stops_all_jobs(project: Path) -> None:
+def test_a_cancelled_run_leaves_no_process_and_no_file(project: Path) -> None:
     for name in ("01_left", "02_right", "03_waits"):
         add(project, name, tiny(HANG.replace("MINE", name)))
     command = [sys.executable, "-m", "utils.runner", "run", "--jobs", "2"]
@@ -69,12 +70,13 @@ def test_interrupt_stops_all_jobs(project: Path) -> None:
         while not all(map(Path.exists, files)) and time.monotonic() < deadline:
             time.sleep(0.1)
         time.sleep(0.5)  # so that the files are not only there but written
-        runner.send_signal(signal.SIGINT)
+        runner.send_signal(signal.SIGTERM)  # for the runner the same as Ctrl-C
         output, _ = runner.communicate(timeout=60)
     assert runner.returncode == 130
     assert "headline result" in output
     assert not any(psutil.pid_exists(pid) for file in files for pid in json.loads(file.read_text()))
     assert not (project / "notebooks" / "03_waits.json").exists()
+    assert not list(project.rglob("scratch-*")), "the kernels had no time to clean up"
     assert os.listdir(project / "build") == ["results.json"]
 
 

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import pytest
 from nbformat import NotebookNode, from_dict
 from nbformat.v4 import new_code_cell, new_markdown_cell
 from tiny_notebooks import PARAMETERS, TITLE, add, tiny
@@ -43,14 +42,9 @@ def dirty() -> NotebookNode:
     return notebook
 
 
-@pytest.fixture
-def refreshed(project: Path) -> Path:
-    path = add(project, "articles/tiny", dirty())
+def test_refresh_keeps_the_work_and_drops_the_traces(project: Path) -> None:
+    refreshed = add(project, "articles/tiny", dirty())
     assert refresh("tiny").exit_code == 0
-    return path
-
-
-def test_refresh_keeps_the_work_and_drops_the_traces(project: Path, refreshed: Path) -> None:
     notebook, before = read(refreshed), dirty()
     assert notebook.metadata == {
         "description": "a tiny | table",
@@ -86,23 +80,17 @@ def test_generated_cells_know_the_repository(project: Path) -> None:
     assert f"%pip install --quiet git+{REPOSITORY}" in setup.source
 
 
-def test_a_failing_notebook_stays_as_it_was(project: Path) -> None:
-    path = add(project, "01_bad", tiny("1 / 0"))
-    before = path.read_bytes()
+def test_a_failing_notebook_and_one_without_title_stay_as_they_were(project: Path) -> None:
+    untitled = tiny()
+    del untitled.cells[0]
+    paths = [add(project, "01_bad", tiny("1 / 0")), add(project, "02_untitled", untitled)]
+    before = [path.read_bytes() for path in paths]
     result = refresh()
     assert result.exit_code == 1
-    assert "[1/1] 01_bad: failed" in result.output
-    assert path.read_bytes() == before
-    assert [file.name for file in path.parent.iterdir()] == ["01_bad.ipynb"]
-
-
-def test_a_notebook_without_title_is_not_executed(project: Path) -> None:
-    notebook = tiny()
-    del notebook.cells[0]
-    add(project, "01_untitled", notebook)
-    result = refresh()
-    assert result.exit_code == 1
+    assert "[1/2] 01_bad: failed" in result.output
     assert "The first cell must be markdown that begins with the title" in result.output
+    assert [path.read_bytes() for path in paths] == before
+    assert sorted((project / "notebooks").iterdir()) == paths
 
 
 def test_a_real_chapter_keeps_all_rules_once_refreshed(project: Path) -> None:

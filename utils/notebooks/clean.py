@@ -17,11 +17,7 @@ PAPERMILL_TAGS = (INJECTED_TAG, ERROR_TAG)
 
 
 def clean(notebook: NotebookNode) -> None:
-    """Keep sources, outputs, tags and the description; drop what papermill and machines add.
-
-    Dropped in place: cells that papermill injected, its metadata, timestamps, widgets and all other
-    metadata. Outputs keep their text and pictures.
-    """
+    """Keep sources, outputs, tags and the description, in place, and nothing of papermill."""
     notebook.cells = [cell for cell in notebook.cells if not _is_papermills(cell)]
     kept = {key: notebook.metadata[key] for key in AUTHORS_METADATA if key in notebook.metadata}
     notebook.metadata = nbformat.from_dict(kept | STANDARD_METADATA)

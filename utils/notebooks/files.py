@@ -78,11 +78,7 @@ def has_tag(cell: NotebookNode, tag: str) -> bool:
 
 
 def title_cell(notebook: NotebookNode) -> NotebookNode:
-    """The first cell: markdown that begins with `# Title`.
-
-    Raises:
-        NotebookError: the notebook begins with something else.
-    """
+    """The first cell: markdown that begins with `# Title`, else a NotebookError."""
     first = next(iter(notebook.cells), None)
     if first is None or first.cell_type != "markdown" or not first.source.startswith("# "):
         raise NotebookError("The first cell must be markdown that begins with the title: # Title.")
@@ -90,7 +86,6 @@ def title_cell(notebook: NotebookNode) -> NotebookNode:
 
 
 def title(notebook: NotebookNode) -> str:
-    """The title of the notebook, from its first line."""
     return title_cell(notebook).source.splitlines()[0].removeprefix("# ").strip()
 
 
@@ -104,17 +99,15 @@ def syntax_trees(notebook: NotebookNode) -> Iterator[tuple[NotebookNode, ast.Mod
 
 def needed_assets(notebook: NotebookNode) -> list[str]:
     """Names in calls such as `chapter.dataset("tweets")`, each once, in order."""
-    nodes = (node for _, tree in syntax_trees(notebook) for node in ast.walk(tree))
-    return list(dict.fromkeys(name for node in nodes for name in _asset_name(node)))
-
-
-def _asset_name(node: ast.AST) -> Iterator[str]:
-    match node:
-        case ast.Call(
-            func=ast.Attribute(value=ast.Name(id="chapter"), attr=method),
-            args=[ast.Constant(value=str(name)), *_],
-        ) if method in ASSET_CALLS:
-            yield name
+    names: dict[str, None] = {}
+    for node in (node for _, tree in syntax_trees(notebook) for node in ast.walk(tree)):
+        match node:
+            case ast.Call(
+                func=ast.Attribute(value=ast.Name(id="chapter"), attr=method),
+                args=[ast.Constant(value=str(name)), *_],
+            ) if method in ASSET_CALLS:
+                names[name] = None
+    return list(names)
 
 
 def _select_one(name: str, notebooks: Sequence[Path]) -> Path:

@@ -26,15 +26,7 @@ except ModuleNotFoundError:
 
 
 def regenerate(notebook: NotebookNode, path: Path, root: Path) -> None:
-    """Bring the badge line below the title and the setup cell up to date, in place.
-
-    Args:
-        path: the notebook's file, inside the project.
-        root: the project's folder, with pyproject.toml.
-
-    Raises:
-        NotebookError: the notebook does not begin with a title.
-    """
+    """Bring the badge line below the title and the setup cell up to date, in place."""
     opening = title_cell(notebook)
     opening.source = _with_badges(opening.source, badges(path, root))
     _setup_cell(notebook).source = SETUP.format(repository=repository(root))

@@ -20,6 +20,7 @@ from utils.notebooks.generated import regenerate
 Findings = Iterator[str]
 
 DIALS = {"assets": "packaged", "scale": "small"}
+PARAMETERS = ast.dump(ast.parse("\n".join(f"{name} = {value!r}" for name, value in DIALS.items())))
 MAX_P90_LINES = 15
 WORDS_PER_CODE_LINE = (4, 9)
 MIN_WORDS_BESIDE_FIGURE = 10
@@ -32,12 +33,7 @@ WARNING = re.compile(r"\b(?:Deprecation|Future|User|Runtime|Tqdm)Warning\b|LOAD 
 
 
 def findings(notebook: NotebookNode, path: Path, root: Path) -> Findings:
-    """Everything in the notebook that breaks a rule, as sentences.
-
-    Args:
-        path: the notebook's file, inside the project.
-        root: the project's folder, with pyproject.toml.
-    """
+    """Everything in the notebook in `path` of the project in `root` that breaks a rule."""
     for rule in RULES:
         yield from rule(notebook)
     yield from names_a_machine(notebook, root)
@@ -55,7 +51,7 @@ def lacks_parameters(notebook: NotebookNode) -> Findings:
     tagged = [tree for cell, tree in syntax_trees(notebook) if has_tag(cell, "parameters")]
     if len(tagged) != 1:
         yield f"{len(tagged)} cells are tagged parameters, there must be one"
-    elif _assignments(tagged[0]) != DIALS:
+    elif ast.dump(tagged[0]) != PARAMETERS:
         yield f"the parameters cell must assign exactly {DIALS}"
 
 
@@ -241,18 +237,6 @@ def _words(cell: NotebookNode) -> int:
 
 def _explains(cell: NotebookNode) -> bool:
     return _words(cell) >= MIN_WORDS_BESIDE_FIGURE
-
-
-def _assignments(tree: ast.Module) -> dict[str, object] | None:
-    """What a cell of plain assignments assigns; None if it does anything else."""
-    found = {}
-    for statement in tree.body:
-        match statement:
-            case ast.Assign(targets=[ast.Name(id=name)], value=ast.Constant(value=value)):
-                found[name] = value
-            case _:
-                return None
-    return found
 
 
 def _passed_to_start(tree: ast.Module) -> set[ast.AST]:

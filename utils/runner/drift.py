@@ -17,17 +17,12 @@ STANDARD_DEVIATION = 1.4826  # of a normal distribution, in median absolute devi
 
 @dataclass(frozen=True)
 class Series:
-    """One numeric metric of one notebook at equal dials on one kind of device.
-
-    Attributes:
-        lines: in the order of their times.
-    """
+    """One numeric metric of one notebook at equal dials on one kind of device, oldest first."""
 
     lines: list[Line]
 
     @property
     def last(self) -> Line:
-        """The newest line."""
         return self.lines[-1]
 
     @property
@@ -54,18 +49,13 @@ class Series:
 
     @property
     def drifted(self) -> bool:
-        """Whether the last value lies outside its interval."""
         return self.interval is not None and not (
             self.interval[0] <= self.last.value <= self.interval[1]
         )
 
 
 def series_of(history: Iterable[Line]) -> list[Series]:
-    """The history by notebook, dials, device and metric, in order of first appearance.
-
-    Args:
-        history: lines in the order of their times.
-    """
+    """The history, oldest first, by notebook, dials, device and metric."""
     groups: dict[tuple[str, ...], list[Line]] = {}
     for line in history:
         if isinstance(line.value, int | float):

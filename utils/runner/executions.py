@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +30,8 @@ class Stamp:
     Attributes:
         notebook: its path below notebooks/, without suffix: "02_classification", "articles/faster".
         time: when it began, ISO 8601 in UTC.
-        seconds: how long it took on the clock, the start of the kernel included.
+        seconds: on the clock, the start of the kernel included.
         failure: why it failed; empty if it did not.
-        provenance: what its results depend on.
     """
 
     notebook: str
@@ -48,7 +46,6 @@ class Execution:
     """One execution of one notebook.
 
     Attributes:
-        stamp: what the runner knows about it.
         device: where it ran; empty if it failed before its closing table.
         results: what it reported, also before it failed.
     """
@@ -64,11 +61,6 @@ class Execution:
         dials = provenance.pop("dials")
         results = [asdict(result) for result in self.results]
         return stamp | provenance | dials | {"device": self.device, "results": results}
-
-
-def now() -> str:
-    """The time as executions carry it."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 def name_of(path: Path, root: Path) -> str:
@@ -94,10 +86,7 @@ def execution_of(notebook: NotebookNode) -> Execution:
 
 
 def read_execution(path: Path) -> tuple[Execution, NotebookNode] | None:
-    """The execution that the file in `path` holds, with the notebook.
-
-    None if there is no file, no whole notebook in it, or one that the runner did not execute.
-    """
+    """The execution in `path`, with its notebook; None if no whole one of the runner lies there."""
     try:
         notebook = read(path)
         return execution_of(notebook), notebook

@@ -24,18 +24,11 @@ REASON = 200  # characters of the first line of a failure: some list all weights
 
 @dataclass(frozen=True)
 class Line:
-    """One metric of one execution.
+    """One metric of one execution; see `Stamp`, `Execution` and `Provenance` for what it repeats.
 
     Attributes:
-        time: when the execution began, ISO 8601 in UTC.
-        notebook: its name.
         metric: the name of a result, or "seconds".
-        value: the measured value.
-        low, high: the expected range; None where none was promised, as at dials other than the
-            default ones.
-        failure: why the execution failed, in one line; empty if it did not.
-        device: where it ran; empty if it failed before its closing table.
-        commit, modified, sources, assets, scale, versions: see `provenance.Provenance`.
+        low, high: the expected range; None at dials other than the default ones.
     """
 
     time: str
@@ -55,7 +48,6 @@ class Line:
 
     @property
     def dials(self) -> str:
-        """The two dials as sentences name them."""
         return str(Dials(self.assets, self.scale))
 
     @property
@@ -92,11 +84,12 @@ def add(execution: Execution, root: Path) -> None:
     """Append the lines of `execution` that are not there yet, for good or not at all."""
     path = file(root)
     with FileLock(path.with_suffix(".lock")):
-        _cut_torn_line(path)
         known = {line.key for line in read(root)[0]}
         missing = [line for line in lines_of(execution) if line.key not in known]
         text = "".join(json.dumps(asdict(line), ensure_ascii=False) + "\n" for line in missing)
-        with path.open("ab") as stream:
+        with path.open("ab+") as stream:
+            stream.seek(0)
+            stream.truncate(stream.read().rfind(b"\n") + 1)  # a torn line goes
             stream.write(text.encode())
             stream.flush()
             os.fsync(stream.fileno())
@@ -115,12 +108,3 @@ def read(root: Path) -> tuple[list[Line], list[str]]:
     if torn:
         complaints.append(f"The last line of {path} was cut off while it was written: left out.")
     return sorted(lines, key=lambda line: line.time), complaints
-
-
-def _cut_torn_line(path: Path) -> None:
-    """End the file after its last whole line."""
-    if not path.exists():
-        return
-    with path.open("rb+") as stream:
-        content = stream.read()
-        stream.truncate(content.rfind(b"\n") + 1)

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import copy
-import os
-import shutil
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
-import psutil
 from nbformat import NotebookNode
 
-from utils.chapter import Result, format_value
+from utils.chapter import Result, format_value, scratch_folder
 from utils.notebooks.clean import clean
 from utils.notebooks.files import FOLDER, NotebookError, read, write
 from utils.notebooks.generated import regenerate
@@ -28,7 +23,6 @@ from utils.runner.executions import (
     execution_of,
     headline,
     name_of,
-    now,
     put_stamp,
     read_execution,
     results_of,
@@ -36,20 +30,12 @@ from utils.runner.executions import (
 from utils.runner.process import Failure, Job, Watch, execute
 from utils.runner.provenance import Dials, Provenance, provenance_of
 
-SCRATCH = ".running-"
+RUNNING = ".running"  # names the folders of notebooks that run
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How one notebook went.
-
-    Attributes:
-        name: of the notebook's file.
-        seconds: on the clock.
-        headline: the result that stands for it.
-        failure: why it failed, if it did.
-        kept: whether it was done before and left alone.
-    """
+    """How one notebook went; `kept`: it was done before and left alone."""
 
     name: str
     seconds: float
@@ -75,7 +61,6 @@ class Run:
 
     @property
     def folder(self) -> Path:
-        """Where the executed notebooks lie."""
         return executed_file(self.root / FOLDER, self.root, self.dials)
 
     def __call__(self, path: Path, watch: Watch) -> Outcome:
@@ -92,9 +77,9 @@ class Run:
         return self._run(path, target, provenance, watch)
 
     def _run(self, path: Path, target: Path, provenance: Provenance, watch: Watch) -> Outcome:
-        began = now()
-        with _scratch(self.root) as scratch:
-            output = scratch / path.name
+        began = datetime.now(UTC).isoformat(timespec="milliseconds")
+        with scratch_folder(self.root, RUNNING) as scratch:
+            output = Path(scratch, path.name)
             job = Job(path, output, path.parent, self.root, asdict(self.dials), self.threads)
             outcome, executed = _execute(job, self.timeout, watch)
         name, seconds = name_of(path, self.root), round(outcome.seconds, 1)
@@ -116,13 +101,13 @@ class Refresh:
 
     @property
     def folder(self) -> Path:
-        """Where the executed notebooks lie."""
         return self.root / FOLDER
 
     def __call__(self, path: Path, watch: Watch) -> Outcome:
         """Regenerate, execute, clean and replace the notebook in `path`."""
-        with _scratch(self.root) as scratch:
-            job = Job(scratch / "fresh.ipynb", scratch / path.name, path.parent, self.root)
+        with scratch_folder(self.root, RUNNING) as scratch:
+            fresh, output = Path(scratch, "fresh.ipynb"), Path(scratch, path.name)
+            job = Job(fresh, output, path.parent, self.root)
             try:
                 write(prepared(read(path), path, self.root), job.source)
             except NotebookError as error:
@@ -185,15 +170,3 @@ def _without_outputs(path: Path) -> NotebookNode:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
     return notebook
-
-
-@contextmanager
-def _scratch(root: Path) -> Iterator[Path]:
-    """A hidden folder below build/ for a notebook that runs; what dead runners left there goes."""
-    build = root / "build"
-    build.mkdir(exist_ok=True)
-    for left in build.glob(f"{SCRATCH}*"):
-        if not psutil.pid_exists(int(left.name.split("-")[1])):
-            shutil.rmtree(left, ignore_errors=True)
-    with tempfile.TemporaryDirectory(prefix=f"{SCRATCH}{os.getpid()}-", dir=build) as folder:
-        yield Path(folder)

@@ -17,6 +17,7 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from itertools import count
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -32,9 +33,7 @@ class Job:
     """One execution.
 
     Attributes:
-        source: the notebook to execute.
         output: where the executed notebook goes; it is rewritten after every cell.
-        folder: the working folder of the kernel.
         root: the project's folder, from which the kernel imports `utils`.
         parameters: what papermill injects; nothing is injected if it is empty.
         threads: how many the libraries may use, unless OMP_NUM_THREADS says it; None: all cores.
@@ -75,13 +74,10 @@ Watch = Callable[[Cell | None], None]
 
 
 def execute(job: Job, timeout: float, watch: Watch) -> Failure | None:
-    """Execute `job`; None if all its cells ran.
+    """Execute `job` within `timeout` seconds; None if all its cells ran.
 
-    Args:
-        timeout: seconds after which the notebook is stopped.
-        watch: is called at least once a second, with the cell that runs.
-
-    When this returns or raises, the worker, the kernel and what they started have ended.
+    `watch` is called at least once a second, with the cell that runs. When this returns or raises,
+    the worker, the kernel and what they started have ended.
     """
     context = multiprocessing.get_context("spawn")
     events, sender = context.Pipe(duplex=False)
@@ -104,7 +100,15 @@ def run_papermill(job: Job, report: Callable[[Cell], object]) -> Failure | None:
 
     from utils.runner.kernel import EnvironmentKernelManager
 
-    progress = _Progress(report)
+    numbers, total = count(1), 0
+
+    def open_notebook(notebook: Any) -> None:
+        nonlocal total
+        total = sum(c.cell_type == "code" and bool(c.source.strip()) for c in notebook.cells)
+
+    def begin_cell(cell: Any, **_: Any) -> None:
+        report(Cell(next(numbers), total, cell.source))
+
     try:
         papermill.execute_notebook(
             job.source,
@@ -115,8 +119,8 @@ def run_papermill(job: Job, report: Callable[[Cell], object]) -> Failure | None:
             language="python",
             progress_bar=False,
             kernel_manager_class=EnvironmentKernelManager,
-            on_notebook_start=progress.open,
-            on_cell_execute=progress.advance,
+            on_notebook_start=open_notebook,
+            on_cell_execute=begin_cell,
             iopub_timeout=60,  # papermill fails a notebook whose output comes later than that
             record_timing=False,
             store_widget_state=False,
@@ -131,22 +135,6 @@ def run_papermill(job: Job, report: Callable[[Cell], object]) -> Failure | None:
     except Exception as error:  # whatever else goes wrong here is for the runner to show
         return Failure(f"{type(error).__name__}: {error}", trace=traceback.format_exc())
     return None
-
-
-class _Progress:
-    """Counts code cells, as the kernel does, through the hooks of nbclient."""
-
-    def __init__(self, report: Callable[[Cell], object]) -> None:
-        self.report = report
-        self.number = self.total = 0
-
-    def open(self, notebook: Any) -> None:
-        cells = (cell for cell in notebook.cells if cell.cell_type == "code")
-        self.total = sum(bool(cell.source.strip()) for cell in cells)
-
-    def advance(self, cell: Any, **_: Any) -> None:
-        self.number += 1
-        self.report(Cell(self.number, self.total, cell.source))
 
 
 def _work(job: Job, events: Connection) -> None:

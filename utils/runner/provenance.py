@@ -6,7 +6,6 @@ import hashlib
 import json
 import platform
 import subprocess
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -29,7 +28,6 @@ class Dials:
 
     @property
     def folder(self) -> str:
-        """The name of the folder with what was executed at these dials."""
         return f"{self.assets}-{self.scale}"
 
 
@@ -42,8 +40,6 @@ class Provenance:
         modified: whether the notebook or `utils` differed from that commit. Equality leaves it out:
             `sources` says it better, since new outputs in a notebook modify it too.
         sources: a hash of the notebook's cells, without outputs, and of all files in `utils`.
-        dials: the two parameters.
-        versions: Python and the libraries that move results, as installed.
     """
 
     commit: str
@@ -54,22 +50,14 @@ class Provenance:
 
 
 def provenance_of(path: Path, root: Path, dials: Dials) -> Provenance:
-    """What the notebook in `path` would depend on if it were executed now.
-
-    Raises:
-        NotebookError: the file holds no notebook.
-    """
+    """What the notebook in `path` would depend on if it were executed now."""
     return Provenance(
         commit=_git(root, "rev-parse", "--verify", "--quiet", "HEAD"),
         modified=bool(_git(root, "status", "--porcelain", "--", PACKAGE, str(path))),
         sources=_hash_of_sources(path, root / PACKAGE),
         dials=dials,
-        versions=_versions(),
+        versions={"python": platform.python_version()} | {lib: version(lib) for lib in LIBRARIES},
     )
-
-
-def _versions() -> dict[str, str]:
-    return {"python": platform.python_version()} | {name: version(name) for name in LIBRARIES}
 
 
 def _git(root: Path, *arguments: str) -> str:
@@ -85,12 +73,8 @@ def _hash_of_sources(path: Path, package: Path) -> str:
     """16 hexadecimal digits."""
     cells = [(cell.cell_type, cell.source, cell.metadata.get("tags")) for cell in read(path).cells]
     digest = hashlib.sha256(json.dumps(cells).encode())
-    for file in sorted(_files(package)):
-        digest.update(f"\0{file.relative_to(package).as_posix()}\0".encode())
-        digest.update(file.read_bytes())
+    for file in sorted(package.rglob("*")):
+        if file.is_file() and "__pycache__" not in file.parts:
+            digest.update(f"\0{file.relative_to(package).as_posix()}\0".encode())
+            digest.update(file.read_bytes())
     return digest.hexdigest()[:16]
-
-
-def _files(package: Path) -> Iterator[Path]:
-    files = (path for path in package.rglob("*") if path.is_file())
-    return (path for path in files if "__pycache__" not in path.parts)

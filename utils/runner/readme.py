@@ -16,11 +16,7 @@ ALIGNMENT = ("---", "---", "--:", "---", "--:", "--:", "---")
 
 
 def updated(readme: str, root: Path) -> str:
-    """`readme` with the table between its markers brought up to date.
-
-    Raises:
-        NotebookError: the markers are missing.
-    """
+    """`readme` with the table between its markers up to date; NotebookError without them."""
     before, opened, rest = readme.partition(BEGIN)
     _, closed, after = rest.partition(END)
     if not opened or not closed:

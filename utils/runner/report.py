@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
 from pathlib import Path
@@ -18,27 +16,15 @@ from utils.plotting import PALETTE, set_style
 from utils.runner import history
 from utils.runner.drift import Series, findings, series_of
 from utils.runner.executions import name_of
-from utils.runner.pages.templates import render
+from utils.runner.pages.templates import data_url, render
 
 PANEL = (3.5, 2.0)  # inches
 HALF_A_DAY = timedelta(hours=12)
 BLUE, ALARM = PALETTE[0], PALETTE[3]
 
 
-@dataclass(frozen=True)
-class Panel:
-    """One metric over time, as a data URL."""
-
-    metric: str
-    figure: str
-
-
 def build(root: Path) -> tuple[list[str], Path]:
-    """Write build/report.html; what it found, in sentences, and where it lies.
-
-    Raises:
-        NotebookError: there is no history.
-    """
+    """Write build/report.html; what it found, in sentences, and where it lies."""
     names = {name_of(path, root) for path in find(root)}
     lines, complaints = history.read(root)
     lines = [line for line in lines if line.notebook in names]
@@ -78,14 +64,13 @@ def plot_series(series: Series) -> Figure:
     return fig
 
 
-def _sections(series: Sequence[Series]) -> list[tuple[str, list[Panel]]]:
-    """Headings with their panels: one for each notebook, dials and device."""
+def _sections(series: Sequence[Series]) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Metrics with their figures, under one heading for each notebook, dials and device."""
     ordered = sorted(series, key=_heading)  # stable: metrics stay as the notebook reports them
-    return [(heading, list(map(_panel, group))) for heading, group in groupby(ordered, _heading)]
-
-
-def _panel(series: Series) -> Panel:
-    return Panel(series.last.metric, _data_url(plot_series(series)))
+    return [
+        (heading, [(each.last.metric, _picture(plot_series(each))) for each in group])
+        for heading, group in groupby(ordered, _heading)
+    ]
 
 
 def _heading(series: Series) -> str:
@@ -93,7 +78,7 @@ def _heading(series: Series) -> str:
     return f"{last.notebook} at {last.dials} on {last.device_kind or 'an unknown device'}"
 
 
-def _data_url(figure: Figure) -> str:
+def _picture(figure: Figure) -> str:
     file = io.BytesIO()
     figure.savefig(file, format="png")
-    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
+    return data_url(file.getvalue(), "image/png")

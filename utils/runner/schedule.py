@@ -34,11 +34,7 @@ class StoppedError(Exception):
 
 
 class Schedule:
-    """Executes notebooks, `jobs` at a time.
-
-    Attributes:
-        outcomes: how those went that have ended, by path.
-    """
+    """Executes notebooks, `jobs` at a time; `outcomes` holds how those went that have ended."""
 
     def __init__(self, action: Action, jobs: int, progress: Progress) -> None:
         self.action = action

@@ -59,7 +59,6 @@ class NotebookLine:
             self._print(f"{self.label}: {place}, {now - self._began:.0f} s")
 
     def close(self, outcome: Outcome) -> None:
-        """Show how the notebook went."""
         self.progress.remove_task(self._task)
         prefix = "done before, " if outcome.kept else ""
         verdict = "failed" if outcome.failure else "ok"

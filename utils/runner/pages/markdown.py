@@ -16,15 +16,12 @@ class OfflineRenderer(IPythonRenderer):
     """Renders formulas as MathML, which browsers draw themselves."""
 
     def inline_math(self, body: str) -> str:
-        """A formula within a line."""
         return mathml(body, "inline")
 
     def block_math(self, body: str) -> str:
-        """A formula on lines of its own."""
         return mathml(body, "block")
 
     def latex_environment(self, name: str, body: str) -> str:
-        r"""What stands between \begin{name} and \end{name}."""
         return mathml(rf"\begin{{{name}}}{body}\end{{{name}}}", "block")
 
 

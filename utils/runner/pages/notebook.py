@@ -1,4 +1,4 @@
-"""One executed notebook as the body of a page, with nothing left in it that needs the network."""
+"""One executed notebook as the body of a page, which needs no network."""
 
 from __future__ import annotations
 
@@ -27,11 +27,10 @@ from utils.notebooks.clean import INJECTED_TAG
 from utils.notebooks.files import has_tag
 from utils.notebooks.generated import SETUP_TAG
 from utils.runner.pages.markdown import OfflineRenderer, mathml, sentences
+from utils.runner.pages.templates import data_url
 
 SHOWN = ["text/html", "text/markdown", "image/png", "image/jpeg", "text/plain"]
 REMOTE = re.compile(r"\s*(?:https?:)?//", re.IGNORECASE)
-REMOTE_STYLE = re.compile(r"@import[^;]*;|url\(\s*[\"']?(?:https?:)?//[^)]*\)", re.IGNORECASE)
-LOADED = ("src", "srcset", "href", "xlink:href", "data", "poster", "action")
 ASSIGNMENT = re.compile(r"^(\w+) = (\"[^\"]*\"|\S+)", re.MULTILINE)
 HEADING = re.compile(r'<h([23])[^>]* id="([^"]+)"[^>]*>(.*?)</h\1>', re.DOTALL)
 SVG = "image/svg+xml"
@@ -73,7 +72,7 @@ def body(notebook: NotebookNode, folder: Path) -> str:
     typeset_outputs(prepared)
     html, _ = OfflineExporter(config=CONFIG).from_notebook_node(prepared)
     soup = BeautifulSoup(html, "html.parser")
-    drop_remote(soup)
+    link_remote_pictures(soup)
     embed_pictures(soup, folder)
     link_pages(soup)
     name_headings(soup)
@@ -94,7 +93,7 @@ def thumbnail(notebook: NotebookNode) -> str:
     picture.thumbnail(THUMBNAIL)
     file = io.BytesIO()
     picture.save(file, "WEBP", quality=80)
-    return _data_url(file.getvalue(), "image/webp")
+    return data_url(file.getvalue(), "image/webp")
 
 
 def merge_parameters(notebook: NotebookNode) -> None:
@@ -129,7 +128,7 @@ def typeset_outputs(notebook: NotebookNode) -> None:
             if "text/latex" in data and "text/html" not in data:
                 data["text/html"] = mathml(data["text/latex"].strip().strip("$"), "block")
             elif SVG in data and "text/html" not in data:
-                alt, url = cell.metadata.get("alt", ""), _data_url(data[SVG].encode(), SVG)
+                alt, url = cell.metadata.get("alt", ""), data_url(data[SVG].encode(), SVG)
                 data["text/html"] = f'<img alt="{escape(alt)}" src="{url}">'
 
 
@@ -138,7 +137,7 @@ def embed_pictures(soup: BeautifulSoup, folder: Path) -> None:
     for picture in soup.select("img[src]:not([src^='data:'])"):
         file = folder / unquote(picture["src"])
         if file.is_file():
-            picture["src"] = _data_url(file.read_bytes(), guess_type(file)[0])
+            picture["src"] = data_url(file.read_bytes(), guess_type(file)[0])
         else:
             picture.replace_with(f"The picture {picture['src']} is missing.")
 
@@ -152,17 +151,10 @@ def name_headings(soup: BeautifulSoup) -> None:
         seen[name] += 1
 
 
-def drop_remote(soup: BeautifulSoup) -> None:
-    """Replace pictures from other hosts by links and remove all else that would be loaded."""
-    for tag in soup.find_all(_loads_remote):
-        if tag.name == "img":
-            tag.replace_with(_link_to(tag, soup))
-        else:
-            tag.decompose()
-    for style in soup("style"):
-        style.string = REMOTE_STYLE.sub("", style.get_text())
-    for tag in soup.select("[style]"):
-        tag["style"] = REMOTE_STYLE.sub("", tag["style"])
+def link_remote_pictures(soup: BeautifulSoup) -> None:
+    """Replace pictures from other hosts by links; the page's policy loads nothing from there."""
+    for picture in soup("img", src=REMOTE.match):
+        picture.replace_with(_link_to(picture, soup))
 
 
 def link_pages(soup: BeautifulSoup) -> None:
@@ -170,10 +162,6 @@ def link_pages(soup: BeautifulSoup) -> None:
     for link in soup.select("a[href]"):
         if not REMOTE.match(link["href"]):
             link["href"] = re.sub(r"\.ipynb(?=#|$)", ".html", link["href"])
-
-
-def _loads_remote(tag: Tag) -> bool:
-    return tag.name != "a" and any(REMOTE.match(tag.get(name, "")) for name in LOADED)
 
 
 def _link_to(picture: Tag, soup: BeautifulSoup) -> Tag | str:
@@ -190,10 +178,6 @@ def _bundles(*cells: NotebookNode) -> Iterator[NotebookNode]:
     """The data by MIME type of all outputs that have any."""
     outputs = (output for cell in cells for output in cell.get("outputs", []))
     return (output.data for output in outputs if "data" in output)
-
-
-def _data_url(content: bytes, kind: str | None) -> str:
-    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
 def _paragraphs(cell: NotebookNode | None) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 from pathlib import Path
@@ -35,11 +35,7 @@ class Entry:
 
 
 def build(root: Path, dials: Dials) -> Path:
-    """Write the page of each notebook that was executed at `dials`; the contents page's path.
-
-    Raises:
-        NotebookError: no notebook was.
-    """
+    """Write the page of each notebook that was executed at `dials`; the contents page's path."""
     site = root / "build" / "pages" / dials.folder
     paths = find(root)
     found = {path: each for path in paths if (each := _find(path, root, dials))}
@@ -91,15 +87,15 @@ def _write_pages(
 
 def _entry(path: Path, root: Path, found: tuple[Execution, NotebookNode] | None) -> Entry:
     execution, notebook = found or (None, read(path))
-    entry = Entry(title(notebook), notebook.metadata.get("description", ""))
+    words = title(notebook), notebook.metadata.get("description", "")
     if execution is None:
-        return entry
-    failed, best = bool(execution.stamp.failure), headline(execution.results)
-    return replace(
-        entry,
+        return Entry(*words)
+    failed = bool(execution.stamp.failure)
+    return Entry(
+        *words,
         href=path.relative_to(root / FOLDER).with_suffix(".html").as_posix(),
         thumbnail=thumbnail(notebook),
-        result=str(best or ""),
+        result=str(headline(execution.results) or ""),
         status="failed" if failed else "ok",
         verdict=f"{'failed after' if failed else 'ok,'} {execution.stamp.seconds:.0f} s",
         moment=_moment(execution),

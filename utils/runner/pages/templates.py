@@ -1,5 +1,6 @@
 """The frames around pages, contents and report, with their styles inside."""
 
+import base64
 from functools import cache
 from typing import Any
 
@@ -23,6 +24,11 @@ def environment() -> Environment:
 def render(template: str, **values: Any) -> str:
     """A whole HTML document."""
     return environment().get_template(template).render(**values)
+
+
+def data_url(content: bytes, kind: str | None) -> str:
+    """`content` of a MIME type as an address that needs no network."""
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
 def _code_styles() -> str:
