@@ -19,6 +19,8 @@ START = "chapter = start('01_tiny', assets=assets, scale=scale)"
 FIGURE = 4
 SUMMARY = 6
 
+Damage = Callable[[NotebookNode], None]
+
 
 @pytest.fixture
 def path(project: Path) -> Path:
@@ -56,32 +58,24 @@ def stream(name: str, text: str) -> NotebookNode:
     return new_output("stream", name=name, text=text)
 
 
-def drop_description(notebook: NotebookNode) -> None:
-    del notebook.metadata["description"]
+def source(cell: int, text: str) -> Damage:
+    return lambda notebook: notebook.cells[cell].update(source=text)
+
+
+def output(cell: int, shown: NotebookNode) -> Damage:
+    return lambda notebook: notebook.cells[cell].update(outputs=[shown])
+
+
+def data(cell: int, bundle: dict[str, object]) -> Damage:
+    return lambda notebook: show(notebook.cells[cell], bundle)
+
+
+def metadata(key: str, value: object) -> Damage:
+    return lambda notebook: notebook.metadata.update({key: value})
 
 
 def tag_parameters_twice(notebook: NotebookNode) -> None:
     notebook.cells[3].metadata.tags = ["parameters"]
-
-
-def change_default(notebook: NotebookNode) -> None:
-    notebook.cells[2].source = 'assets = "packaged"\nscale = "full"'
-
-
-def compute_in_parameters(notebook: NotebookNode) -> None:
-    notebook.cells[2].source = 'assets = "packaged"\nscale = "small"\nprint(scale)'
-
-
-def branch_on_dial(notebook: NotebookNode) -> None:
-    notebook.cells[FIGURE].source = "figure if scale == 'small' else None"
-
-
-def branch_on_chapters_dial(notebook: NotebookNode) -> None:
-    notebook.cells[FIGURE].source = "figure if chapter.assets == 'hub' else None"
-
-
-def overwrite_dial(notebook: NotebookNode) -> None:
-    notebook.cells[FIGURE].source = "scale = 0.5"
 
 
 def skip_a_cell(notebook: NotebookNode) -> None:
@@ -92,52 +86,12 @@ def execute_out_of_order(notebook: NotebookNode) -> None:
     notebook.cells[SUMMARY].execution_count = 9
 
 
-def end_in_error(notebook: NotebookNode) -> None:
-    notebook.cells[3].outputs = [new_output("error", ename="ValueError", evalue="", traceback=[])]
-
-
-def write_stderr(notebook: NotebookNode) -> None:
-    notebook.cells[3].outputs = [stream("stderr", "oops")]
-
-
-def warn(notebook: NotebookNode) -> None:
-    notebook.cells[3].outputs = [stream("stdout", "UserWarning: look out")]
-
-
-def print_a_book(notebook: NotebookNode) -> None:
-    notebook.cells[3].outputs = [stream("stdout", "word " * 5_000)]
-
-
-def name_a_home_in_source(notebook: NotebookNode) -> None:
-    notebook.cells[FIGURE].source = "load('/home/me/model')"
-
-
-def name_a_home_in_text(notebook: NotebookNode) -> None:
-    notebook.cells[5].source += "C:\\Users\\me"
-
-
-def name_a_home_in_output(notebook: NotebookNode) -> None:
-    show(notebook.cells[3], {"text/html": "<b>/tmp/xyz</b>"})
-
-
 def name_the_project(notebook: NotebookNode) -> None:
     notebook.cells[3].outputs = [stream("stdout", f"saved in {Path.cwd()}")]
 
 
 def name_a_home_in_output_metadata(notebook: NotebookNode) -> None:
     notebook.cells[FIGURE].outputs[0].metadata["file"] = "/Users/me/figure.png"
-
-
-def keep_papermill(notebook: NotebookNode) -> None:
-    notebook.metadata.papermill = {"duration": 2}
-
-
-def keep_widgets(notebook: NotebookNode) -> None:
-    notebook.metadata.widgets = {"application/vnd.jupyter.widget-state+json": {}}
-
-
-def keep_widget_view(notebook: NotebookNode) -> None:
-    show(notebook.cells[3], {"application/vnd.jupyter.widget-view+json": {}, "text/plain": "bar"})
 
 
 def keep_timestamps(notebook: NotebookNode) -> None:
@@ -152,26 +106,6 @@ def leave_figure_alone(notebook: NotebookNode) -> None:
     notebook.cells.append(notebook.cells.pop(FIGURE + 1))
 
 
-def drop_summary(notebook: NotebookNode) -> None:
-    show(notebook.cells[SUMMARY], {"text/plain": "no table"})
-
-
-def measure_nothing(notebook: NotebookNode) -> None:
-    show(notebook.cells[SUMMARY], {SUMMARY_MIME: summary(seconds=0.3)})
-
-
-def report_nothing(notebook: NotebookNode) -> None:
-    show(notebook.cells[SUMMARY], {SUMMARY_MIME: summary(results=[])})
-
-
-def leave_range(notebook: NotebookNode) -> None:
-    show(notebook.cells[SUMMARY], {SUMMARY_MIME: summary(results=[RESULT | {"value": 0.7}])})
-
-
-def run_at_full(notebook: NotebookNode) -> None:
-    show(notebook.cells[SUMMARY], {SUMMARY_MIME: summary(scale="full")})
-
-
 def talk_after_summary(notebook: NotebookNode) -> None:
     last = new_code_cell("print()", execution_count=6, outputs=[stream("stdout", "bye")])
     notebook.cells.append(last)
@@ -181,14 +115,6 @@ def write_long_cells(notebook: NotebookNode) -> None:
     for cell in (notebook.cells[3], notebook.cells[FIGURE]):
         cell.source += "\n" * 16
     notebook.cells[5].source *= 5
-
-
-def write_no_prose(notebook: NotebookNode) -> None:
-    notebook.cells[5].source = " ".join(TEXT.split()[:10])
-
-
-def write_too_much_prose(notebook: NotebookNode) -> None:
-    notebook.cells[5].source *= 3
 
 
 def type_badges(notebook: NotebookNode) -> None:
@@ -207,39 +133,54 @@ def drop_title(notebook: NotebookNode) -> None:
 @pytest.mark.parametrize(
     ("damage", "sentence"),
     [
-        (drop_description, "description is missing"),
+        (metadata("description", ""), "description is missing"),
         (tag_parameters_twice, "2 cells are tagged parameters"),
-        (change_default, "must assign exactly"),
-        (compute_in_parameters, "must assign exactly"),
-        (branch_on_dial, r"In \[4\] uses a dial"),
-        (branch_on_chapters_dial, r"In \[4\] uses a dial"),
-        (overwrite_dial, r"In \[4\] uses a dial"),
+        (source(2, 'assets = "packaged"\nscale = "full"'), "must assign exactly"),
+        (source(2, 'assets = "packaged"\nscale = "small"\nprint(scale)'), "must assign exactly"),
+        (source(FIGURE, "figure if scale == 'small' else None"), r"In \[4\] uses a dial"),
+        (source(FIGURE, "figure if chapter.assets == 'hub' else None"), r"In \[4\] uses a dial"),
+        (source(FIGURE, "scale = 0.5"), r"In \[4\] uses a dial"),
         (skip_a_cell, r"\[1, 2, None, 4, 5\], not 1 to 5"),
         (execute_out_of_order, r"\[1, 2, 3, 4, 9\], not 1 to 5"),
-        (end_in_error, r"In \[3\] ends in ValueError"),
-        (write_stderr, r"In \[3\] shows stderr or a warning: 'oops'"),
-        (warn, r"In \[3\] shows stderr or a warning"),
-        (print_a_book, r"In \[3\] shows 25,000 characters"),
-        (name_a_home_in_source, "source of cell 4 names .*: /home/me"),
-        (name_a_home_in_text, "source of cell 5 names .*Users"),
-        (name_a_home_in_output, r"output of In \[3\] names .*: /tmp/xyz"),
+        (
+            output(3, new_output("error", ename="ValueError", evalue="", traceback=[])),
+            r"In \[3\] ends in ValueError",
+        ),
+        (output(3, stream("stderr", "oops")), r"In \[3\] shows stderr or a warning: 'oops'"),
+        (
+            output(3, stream("stdout", "UserWarning: look out")),
+            r"In \[3\] shows stderr or a warning",
+        ),
+        (output(3, stream("stdout", "word " * 5_000)), r"In \[3\] shows 25,000 characters"),
+        (source(FIGURE, "load('/home/me/model')"), "source of cell 4 names .*: /home/me"),
+        (source(5, TEXT * 2 + "C:\\Users\\me"), "source of cell 5 names .*Users"),
+        (data(3, {"text/html": "<b>/tmp/xyz</b>"}), r"output of In \[3\] names .*: /tmp/xyz"),
         (name_the_project, r"output of In \[3\] names a path of one machine"),
         (name_a_home_in_output_metadata, r"output of In \[4\] names .*: /Users/me"),
-        (keep_papermill, "metadata of widgets, papermill"),
-        (keep_widgets, "metadata of widgets, papermill"),
-        (keep_widget_view, "metadata of widgets, papermill"),
+        (metadata("papermill", {"duration": 2}), "metadata of widgets, papermill"),
+        (
+            metadata("widgets", {"application/vnd.jupyter.widget-state+json": {}}),
+            "metadata of widgets, papermill",
+        ),
+        (
+            data(3, {"application/vnd.jupyter.widget-view+json": {}, "text/plain": "bar"}),
+            "metadata of widgets, papermill",
+        ),
         (keep_timestamps, "metadata of widgets, papermill"),
         (compare_nothing, "nbval-check-output"),
         (leave_figure_alone, r"In \[4\] shows a figure with no words"),
-        (drop_summary, "no closing table"),
-        (measure_nothing, "about 0 s"),
-        (report_nothing, "closing table is empty"),
-        (leave_range, r"accuracy: 0\.700 is outside 0\.4 to 0\.6"),
-        (run_at_full, "executed at packaged/full"),
+        (data(SUMMARY, {"text/plain": "no table"}), "no closing table"),
+        (data(SUMMARY, {SUMMARY_MIME: summary(seconds=0.3)}), "about 0 s"),
+        (data(SUMMARY, {SUMMARY_MIME: summary(results=[])}), "closing table is empty"),
+        (
+            data(SUMMARY, {SUMMARY_MIME: summary(results=[RESULT | {"value": 0.7}])}),
+            r"accuracy: 0\.700 is outside 0\.4 to 0\.6",
+        ),
+        (data(SUMMARY, {SUMMARY_MIME: summary(scale="full")}), "executed at packaged/full"),
         (talk_after_summary, "not in the last cell with output"),
         (write_long_cells, "p90 .* is 16, the limit is 15"),
-        (write_no_prose, "words of prose for 12 lines"),
-        (write_too_much_prose, "words of prose for 12 lines"),
+        (source(5, " ".join(TEXT.split()[:10])), "words of prose for 12 lines"),
+        (source(5, TEXT * 6), "words of prose for 12 lines"),
         (type_badges, "badges or setup cell are out of date"),
         (type_setup, "badges or setup cell are out of date"),
         (drop_title, "must be markdown that begins with the title"),
@@ -249,7 +190,7 @@ def test_each_guard_goes_red(
     valid: NotebookNode,
     path: Path,
     project: Path,
-    damage: Callable[[NotebookNode], None],
+    damage: Damage,
     sentence: str,
 ) -> None:
     assert list(findings(valid, path, project)) == []
