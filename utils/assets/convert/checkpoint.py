@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from transformers import GenerationConfig, PreTrainedConfig, PreTrainedModel
-from transformers.utils import logging
+
+from utils.quiet import quiet_loading
 
 
 def save(
@@ -29,8 +30,5 @@ def save(
     model.tie_weights()
     if generation:
         model.generation_config = generation
-    has_bars = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()  # on stderr, which a notebook would keep
-    model.save_pretrained(target)
-    if has_bars:
-        logging.enable_progress_bar()
+    with quiet_loading():  # a notebook would keep the bars of stderr
+        model.save_pretrained(target)
