@@ -115,11 +115,9 @@ def test_a_case_by_hand(k, penalty, new, probabilities):
     ("options", "message"),
     [
         ({"k": 0}, r"^k is 0: choose a whole number of 1 or more\.$"),
-        ({"k": 2.5}, r"^k is 2\.5: choose a whole number of 1 or more\.$"),
         ({"penalty": -0.1}, r"^penalty is -0\.1: choose a number from 0 to 1\.$"),
         ({"penalty": 1.1}, r"^penalty is 1\.1: choose a number from 0 to 1\.$"),
         ({"penalty": math.nan}, r"^penalty is nan: choose a number from 0 to 1\.$"),
-        ({"max_new_tokens": 0}, r"^max_new_tokens is 0: ask for 1 or more\.$"),
     ],
 )
 def test_bad_settings_get_one_sentence(options, message):

@@ -100,12 +100,6 @@ def test_banned_ngrams_are_those_of_the_library(n):
     assert banned.isinf().any() == (n < 6)
 
 
-def test_a_bigram_is_banned_by_hand():
-    """After "1 2 1 3 1", neither 2 nor 3 may follow."""
-    banned = ban_repeated_ngrams(torch.zeros(1, 5), torch.tensor([[1, 2, 1, 3, 1]]), 2)
-    assert banned.isinf().tolist() == [[False, False, True, True, False]]
-
-
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
     "settings",
@@ -128,11 +122,6 @@ def test_settings_combine_as_in_generate(kind, settings):
     for name, setting in settings.items():
         expected = warpers[name](setting)(None, expected)
     assert torch.equal(Sampling(**settings)(logits), expected)
-
-
-def test_nothing_is_filtered_by_default():
-    logits = logits_of("random")
-    assert torch.equal(Sampling()(logits), logits)
 
 
 @pytest.mark.parametrize(

@@ -131,10 +131,3 @@ def test_the_global_generator_is_the_default(small):
 @pytest.mark.parametrize("make", [from_scratch, LibraryDecoder])
 def test_samples_share_the_pass_over_the_prompt(small, make):
     assert shapes_read(sample, make(small), num_samples=2) == [(4, 5), (8, 1), (8, 1)]
-
-
-def test_no_samples_get_one_sentence():
-    with pytest.raises(
-        ValueError, match=r"^num_samples is 0: choose a whole number of 1 or more\.$"
-    ):
-        sample(None, torch.ones(1, 3, dtype=torch.long), None, max_new_tokens=1, num_samples=0)

@@ -190,9 +190,6 @@ class Dictation(torch.nn.Module):
     def step(self, ids, cache):
         return next(cache).expand(len(ids), -1)
 
-    def states(self, ids, cache):
-        raise NotImplementedError
-
     def logits(self, states):
         raise NotImplementedError
 
@@ -244,7 +241,6 @@ def test_the_model_is_shared(model, tokenizer):
             r"^greedy has no setting 'top_k': choose 'no_repeat_ngram_size'\.$",
         ),
         ({"method": "beam"}, r"^beam needs to know num_beams: give 2 or more\.$"),
-        ({"method": "beam", "num_beams": 2, "num_return_sequences": 3}, "^num_return_sequences"),
         ({"method": "sample", "temperature": 0}, "^temperature is 0: choose a positive number"),
         ({"method": "sample", "num_samples": 0}, r"^num_samples is 0: choose a whole number"),
         ({"num_samples": 2}, "^num_samples is 2, but greedy writes the same text each time: use"),
