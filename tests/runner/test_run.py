@@ -58,7 +58,8 @@ def pids(project: Path) -> list[int]:
 
 def test_dials_arrive_failures_are_shown_and_the_rest_goes_on(project: Path) -> None:
     add(project, "01_fails", tiny("a = 1\nb = 0", "value = a\nvalue / b"))
-    add(project, "02_works", tiny("open('seen', 'w').close()"))
+    sliders = "import ipywidgets\nipywidgets.interactive(lambda x=1: display(x))"
+    add(project, "02_works", tiny("open('seen', 'w').close()", sliders))
     add(project, "articles/works_too", tiny('if False: chapter.dataset("only packaged")'))
     before = (project / "notebooks" / "02_works.ipynb").read_bytes()
 
@@ -79,6 +80,7 @@ def test_dials_arrive_failures_are_shown_and_the_rest_goes_on(project: Path) -> 
     assert [cell.strip() for cell in row.split("│")[3:7]] == ["accuracy", "0.500", "0.900", "ok"]
     executed = project / "build" / "notebooks" / "hub-full"
     assert str(executed) in result.output
+    assert "widgets" not in read(executed / "02_works.ipynb").metadata
     summary = read_summary(read(executed / "02_works.ipynb"))
     assert (summary["assets"], summary["scale"]) == ("hub", "full")
     assert (project / "notebooks" / "seen").exists(), "the kernel works in the notebook's folder"

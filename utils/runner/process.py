@@ -98,6 +98,7 @@ def run_papermill(job: Job, report: Callable[[Cell], object]) -> Failure | None:
     import papermill
     from nbclient.exceptions import DeadKernelError
 
+    from utils.notebooks.files import write
     from utils.runner.kernel import EnvironmentKernelManager
 
     numbers, total = count(1), 0
@@ -110,7 +111,7 @@ def run_papermill(job: Job, report: Callable[[Cell], object]) -> Failure | None:
         report(Cell(next(numbers), total, cell.source))
 
     try:
-        papermill.execute_notebook(
+        notebook = papermill.execute_notebook(
             job.source,
             job.output,
             parameters=job.parameters,
@@ -123,9 +124,10 @@ def run_papermill(job: Job, report: Callable[[Cell], object]) -> Failure | None:
             on_cell_execute=begin_cell,
             iopub_timeout=60,  # papermill fails a notebook whose output comes later than that
             record_timing=False,
-            store_widget_state=False,
             coalesce_streams=True,
         )
+        if notebook.metadata.pop("widgets", None):  # their state is of use to a kernel only
+            write(notebook, job.output)
     except papermill.PapermillExecutionError as error:
         return Failure(f"{error.ename}: {error.evalue}", trace="\n".join(error.traceback))
     except DeadKernelError:
