@@ -5,7 +5,7 @@ import torch
 import transformers
 from small_models import NO_END, from_scratch, random_prompts, run
 
-from utils.decoding import LibraryDecoder, greedy
+from utils.decoding import LibraryDecoder, Sampling, greedy, speculative_sample
 
 MAKERS = pytest.mark.parametrize("make", [from_scratch, LibraryDecoder])
 
@@ -115,3 +115,49 @@ def test_a_model_that_changes_its_logits_after_the_head_takes_single_steps_only(
     message = r"^This model changes its logits after the head \(final_logit_softcapping\): use a"
     with pytest.raises(ValueError, match=message):
         LibraryDecoder(library).logits(torch.zeros(1, 24))
+
+
+@MAKERS
+@pytest.mark.parametrize(
+    ("mask", "sentence"),
+    [
+        ([[1, 1, 1, 0, 0]], r"^Each prompt must end with a token: pad on the left"),
+        ([[0, 0, 0, 0, 0]], r"^Each prompt must end with a token: pad on the left"),
+        ([[1, 0, 1, 1, 1]], r"^A prompt has padding between its tokens: pad on the left only\.$"),
+    ],
+)
+def test_prompts_padded_elsewhere_get_one_sentence(small, make, mask, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        make(small).new_cache(torch.tensor(mask), max_new_tokens=1)
+
+
+def test_a_sliding_window_writes_as_the_library_does():
+    torch.manual_seed(0)
+    config = transformers.MistralConfig(
+        vocab_size=50, hidden_size=24, intermediate_size=40, num_hidden_layers=2,
+        num_attention_heads=4, num_key_value_heads=2, sliding_window=6, initializer_range=0.3,
+        bos_token_id=None, eos_token_id=None,
+    )  # fmt: skip
+    model = transformers.MistralForCausalLM(config).eval()
+    prompts = random_prompts()
+    expected = model.generate(**prompts, max_new_tokens=20, do_sample=False, **NO_END)
+    found = run(greedy, LibraryDecoder(model), prompts, max_new_tokens=20)
+    assert torch.equal(found.ids, expected)
+    for row in (0, 1, 3):
+        ids, decoder = prompts["input_ids"][row : row + 1], LibraryDecoder(model)
+        cache = decoder.new_cache(torch.ones_like(ids), 20)
+        options = {"sampling": Sampling(top_k=1), "max_new_tokens": 20}
+        assert torch.equal(
+            speculative_sample(decoder, ids, cache, **options).ids, expected[row, None]
+        )
+
+
+def test_a_model_without_positions_has_no_limit():
+    torch.manual_seed(0)
+    config = transformers.BloomConfig(
+        vocab_size=50, hidden_size=24, n_layer=2, n_head=4, bos_token_id=None, eos_token_id=None
+    )
+    model = transformers.BloomForCausalLM(config).eval()
+    prompt = {name: ids[:1] for name, ids in random_prompts().items()}
+    expected = model.generate(**prompt, max_new_tokens=20, do_sample=False, **NO_END)
+    assert torch.equal(run(greedy, LibraryDecoder(model), prompt, max_new_tokens=20).ids, expected)

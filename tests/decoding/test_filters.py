@@ -149,3 +149,11 @@ def test_settings_out_of_range_get_one_sentence(settings, message):
 def test_ngrams_of_no_length_get_one_sentence(n):
     with pytest.raises(ValueError, match=rf"^no_repeat_ngram_size is {n}: choose a whole number"):
         ban_repeated_ngrams(torch.zeros(1, 5), torch.zeros(1, 3, dtype=torch.long), n)
+
+
+@pytest.mark.parametrize("temperature", [1e-4, 1e-38, 1e-45, 1e-300])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+def test_the_limit_of_low_temperatures_is_greedy(temperature, dtype):
+    logits = torch.tensor([[3.0, -math.inf, 30.0, 29.0]], dtype=dtype)
+    probs = apply_temperature(logits, temperature).softmax(dim=-1)
+    assert probs.tolist() == [[0, 0, 1, 0]]

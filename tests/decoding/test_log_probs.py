@@ -30,3 +30,10 @@ def test_labels_of_another_shape_get_one_sentence():
         ValueError, match=r"^labels have shape \(1, 2\), but the logits \(1, 3, 5\)"
     ):
         log_probs_from_logits(torch.zeros(1, 3, 5), torch.zeros(1, 2, dtype=torch.long))
+
+
+def test_ignored_labels_count_for_nothing():
+    logits = torch.randn(2, 3, 5, generator=torch.Generator().manual_seed(0))
+    labels = torch.tensor([[1, -100, 4], [-100, 0, 2]])
+    losses = torch.nn.functional.cross_entropy(logits.mT, labels, reduction="none")
+    torch.testing.assert_close(log_probs_from_logits(logits, labels), -losses)

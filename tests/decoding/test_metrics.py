@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from scipy import stats
 
 from utils.decoding import Generation, distinct, quality_table, repetition
@@ -44,6 +45,7 @@ def generation(ids, log_probs, *, method="sample", num_prompts=1, texts=None):
         ids=ids,
         texts=texts or ["x"] * len(ids),
         log_probs=[np.array(each) for each in log_probs],
+        num_samples=num_samples if method == "sample" else 1,
         seconds=0.5,
         num_model_calls=4,
     )
@@ -90,3 +92,18 @@ def test_beams_of_one_prompt_are_no_draws():
         {"beam": generation([[1, 2], [1, 3]], [[-1, -1], [-2, -2]], method="beam")}
     )
     assert table["log-prob per token ±"].isna().all()
+
+
+@pytest.mark.parametrize("kind", [torch.tensor, np.array, tuple])
+def test_ids_may_be_tensors_and_arrays(kind):
+    assert repetition(kind([5, 5, 5, 5]), 1) == 0.75
+    assert distinct(kind([[5, 5, 5, 5], [5, 5, 5, 5]]), 1) == 1 / 8
+
+
+def test_a_prompt_that_is_given_twice_is_drawn_as_often_as_any_other():
+    """Prompts one, one, two with two draws each are three texts in either draw."""
+    ids = [[1, 1, 1], [1, 2, 3], [1, 1, 1], [4, 5, 6], [1, 1, 1], [7, 8, 9]]
+    drawn = generation(ids, [[-1, -1, -1]] * 6, num_prompts=3)
+    drawn.prompts[2:4] = drawn.prompts[:2]
+    table = quality_table({"drawn": drawn})
+    assert table.loc["drawn", "distinct 2-grams"] == pytest.approx((1 / 6 + 1) / 2)

@@ -1,5 +1,7 @@
 """Texts from prompts against the library's `generate` and tokenizer."""
 
+import numpy as np
+import pandas as pd
 import pytest
 import tokenizers
 import torch
@@ -249,7 +251,6 @@ def test_the_model_is_shared(model, tokenizer):
             r"^beam has no on_token: its texts change until the end\.$",
         ),
         ({"max_new_tokens": 0}, r"^max_new_tokens is 0: ask for 1 or more\.$"),
-        ({"prompts": []}, r"^There is no prompt: give at least one\.$"),
         ({"prompts": ["a", ""]}, r"^Prompt '' has no tokens: give at least one word\.$"),
     ],
 )
@@ -262,3 +263,114 @@ def test_requests_that_make_no_sense_get_one_sentence(generator, arguments, mess
 def test_more_than_the_model_can_hold_gets_one_sentence(generator, method):
     with pytest.raises(ContextLengthError, match=r"exceed the 48 positions of the model: shorten"):
         generator.generate(["a", "the dog has a cat " * 20], method, max_new_tokens=3)
+
+
+ALL_METHODS = {
+    "greedy": {},
+    "beam": {"num_beams": 2},
+    "sample": {},
+    "contrastive": {},
+    "speculative": {},
+}
+
+
+def test_a_model_in_training_writes_as_always_and_stays_in_training(tokenizer):
+    model = small_gpt2(vocab_size=len(tokenizer), n_positions=48, resid_pdrop=0.5)
+    generator = TextGenerator(model, tokenizer)
+    expected = generator.generate("the dog", max_new_tokens=20).ids
+    model.train()
+    model.transformer.h[0].eval()
+    modes = [module.training for module in model.modules()]
+    assert generator.generate("the dog", max_new_tokens=20).ids == expected
+    assert [module.training for module in model.modules()] == modes
+
+
+@pytest.mark.parametrize("method", ALL_METHODS)
+def test_a_damaged_model_and_a_ban_on_everything_get_one_sentence(tokenizer, method):
+    model = small_gpt2(vocab_size=len(tokenizer), n_positions=48)
+    torch.nn.init.constant_(model.transformer.ln_f.bias, float("nan"))
+    settings = {"max_new_tokens": 4} | ALL_METHODS[method]
+    with pytest.raises(ValueError, match=r"^The model's logits are not finite: its weights"):
+        TextGenerator(model, tokenizer).generate("the dog", method, **settings)
+
+
+@pytest.mark.parametrize(
+    ("method", "settings"),
+    [("greedy", {}), ("sample", {}), ("beam", {"num_beams": 3})],
+)
+def test_padding_is_no_token_of_a_text(tokenizer, method, settings):
+    """With the padding of the shorter prompt banned, its text could not end."""
+    model = small_gpt2(vocab_size=len(tokenizer), n_positions=48)
+    generator = TextGenerator(model, tokenizer)
+    settings |= {"no_repeat_ngram_size": 1, "max_new_tokens": 30}
+    settings |= {"top_k": 1} if method == "sample" else {}
+    model.lm_head.weight.data[tokenizer.eos_token_id] *= 3
+    together = generator.generate(PROMPTS, method, **settings)
+    alone = [generator.generate(prompt, method, **settings).ids[0] for prompt in PROMPTS]
+    assert together.ids == alone
+    assert any(tokenizer.eos_token_id in ids for ids in alone)
+
+
+@pytest.mark.parametrize(("method", "settings"), [("greedy", {}), ("beam", {"num_beams": 2})])
+def test_the_first_of_several_end_tokens_ends_a_text(tokenizer, method, settings):
+    model = small_gpt2(vocab_size=len(tokenizer), n_positions=48)
+    generator = TextGenerator(model, tokenizer)
+    free = generator.generate(PROMPTS, max_new_tokens=20).ids
+    ends = [tokenizer.eos_token_id, free[0][5], free[1][9]]
+    model.generation_config.eos_token_id = ends
+    generation = generator.generate(PROMPTS, method, max_new_tokens=20, **settings)
+    options = {"eos_token_id": ends, "do_sample": False} | settings
+    expected, num_prompt = generate(model, tokenizer, **options)
+    for row, ids in zip(expected[:, num_prompt:].tolist(), generation.ids, strict=True):
+        assert ids == row[: len(ids)]
+        assert not set(ids[:-1]) & set(ends)
+    assert min(map(len, generation.ids)) < 20
+
+
+def test_pieces_add_up_to_a_text_that_ends_inside_a_character(tokenizer):
+    dog = tokenizer("犬")["input_ids"]
+
+    class Barks(torch.nn.Module):
+        """Writes the first bytes of a character."""
+
+        def __init__(self):
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.zeros(1))
+
+        def new_cache(self, mask, max_new_tokens):
+            return iter([*tokenizer(" a cat")["input_ids"], *dog[:-1]])
+
+        def step(self, ids, cache):
+            return torch.nn.functional.one_hot(torch.tensor([next(cache)]), len(tokenizer)).float()
+
+        states = logits = None
+
+    assert len(dog) > 1
+    pieces = []
+    length = len(tokenizer(" a cat")["input_ids"]) + len(dog) - 1
+    generation = TextGenerator(Barks(), tokenizer).generate(
+        "the", max_new_tokens=length, on_token=lambda new: pieces.append(new[0])
+    )
+    assert generation.texts == ["".join(pieces)]
+    assert generation.texts[0].startswith(" a cat")
+    assert generation.texts[0] != " a cat"
+
+
+def test_prompts_come_in_any_sequence(generator):
+    expected = generator.generate(PROMPTS, max_new_tokens=5).ids
+    for prompts in (tuple(PROMPTS), np.array(PROMPTS), pd.Series(PROMPTS, index=[7, 8, 9])):
+        options = {"max_new_tokens": np.int64(5), "top_k": np.int64(1), "num_samples": np.int64(1)}
+        assert generator.generate(prompts, "sample", **options).ids == expected
+
+
+@pytest.mark.parametrize(
+    ("prompts", "sentence"),
+    [
+        ([], r"^There is no prompt: give at least one\.$"),
+        (["the", None], r"^None is no prompt: give a string\.$"),
+        ("hi \ud83d", r"^The prompt 'hi \\ud83d' holds a lone surrogate, half of a character"),
+    ],
+)
+def test_what_is_no_prompt_gets_one_sentence(generator, prompts, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        generator.generate(prompts, max_new_tokens=5)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from small_models import ARTICLE, run
 
-from utils.decoding import ToyLM, beam_search, greedy
+from utils.decoding import ToyLM, beam_search, greedy, sample
 from utils.decoding.toy import END
 
 
@@ -128,3 +128,14 @@ def test_words_and_prompts_outside_the_tree_get_one_sentence():
         toy.encode("The cat")
     with pytest.raises(ValueError, match=r"^The tree has nothing after 'dog': begin with 'The'\.$"):
         continued(greedy, toy, 1, prompt="dog")
+
+
+@pytest.mark.parametrize(
+    ("strategy", "options"), [(greedy, {}), (sample, {}), (beam_search, {"num_beams": 2})]
+)
+def test_where_every_word_is_banned_all_strategies_say_so(strategy, options):
+    toy = ToyLM({("a",): {"b": 1.0}, ("a", "b"): {"a": 1.0}, ("a", "b", "a"): {"b": 1.0}})
+    ids = toy.encode()
+    cache = toy.new_cache(torch.ones_like(ids), 3)
+    with pytest.raises(ValueError, match=r"^Every token is ruled out: loosen what bans them"):
+        strategy(toy.step, ids, cache, max_new_tokens=3, no_repeat_ngram_size=1, **options)

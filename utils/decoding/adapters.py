@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from utils.models.cache import check_crop, check_length, token_positions
+from utils.models.cache import check_crop, check_length, token_positions, whole_mask
 
 if TYPE_CHECKING:
     import transformers
@@ -60,11 +60,11 @@ class LibraryDecoder:
         """An empty cache for prompts padded on the left, attention_mask (B, T) being 0 there."""
         import transformers
 
-        batch_size, length = attention_mask.shape
-        check_length(length + max_new_tokens, self.model.config.max_position_embeddings)
-        generated = attention_mask.new_ones(batch_size, max_new_tokens)
-        mask = torch.cat((attention_mask, generated), dim=1)
-        return LibraryCache(mask, transformers.DynamicCache(config=self.model.config))
+        capacity = attention_mask.shape[1] + max_new_tokens
+        check_length(capacity, getattr(self.model.config, "max_position_embeddings", None))
+        mask = whole_mask(attention_mask, capacity).long()
+        # Without the model's config all is kept, so that a sliding window can be cropped.
+        return LibraryCache(mask, transformers.DynamicCache())
 
     @torch.inference_mode()
     def step(self, ids: Tensor, cache: LibraryCache) -> Tensor:

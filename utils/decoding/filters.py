@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from numbers import Integral
 
 import torch
 from torch import Tensor
 
 OUT = -math.inf
+PADDING = -1  # stands for what is no token of a text
+COLD = 1e-3
+NOTHING_LEFT = "Every token is ruled out: loosen what bans them, such as no_repeat_ngram_size."
 
 
 def apply_temperature(logits: Tensor, temperature: float) -> Tensor:
@@ -21,12 +25,15 @@ def apply_temperature(logits: Tensor, temperature: float) -> Tensor:
         raise ValueError(
             f"temperature is {temperature}: choose a positive number; greedy is its limit at 0."
         )
+    if temperature < COLD:  # or the quotients would overflow
+        logits = logits - logits.amax(dim=-1, keepdim=True)
+        temperature = max(temperature, torch.finfo(logits.dtype).tiny)
     return logits / temperature
 
 
 def top_k_filter(logits: Tensor, k: int) -> Tensor:
     """Keep the k most probable tokens, and what ties with the last of them (Fan et al. 2018)."""
-    if not isinstance(k, int) or k < 1:
+    if not isinstance(k, Integral) or k < 1:
         raise ValueError(f"top_k is {k}: choose 1 or more, or leave it out to keep all.")
     kth_best = logits.topk(min(k, logits.shape[-1])).values[..., -1:]  # (..., 1)
     return logits.masked_fill(logits < kth_best, OUT)
@@ -77,7 +84,7 @@ def ban_repeated_ngrams(logits: Tensor, ids: Tensor, n: int) -> Tensor:
 
     Args:
         logits: (B, V).
-        ids: (B, T) texts so far, prompts included.
+        ids: (B, T) texts so far, prompts included; below 0 at padding, which is no part of them.
         n: 1 rules out every token that has occurred.
     """
     check_count("no_repeat_ngram_size", n)
@@ -86,7 +93,9 @@ def ban_repeated_ngrams(logits: Tensor, ids: Tensor, n: int) -> Tensor:
     ngrams = ids.unfold(1, n, 1)  # (B, T - n + 1, n)
     begun = ids[:, ids.shape[1] - n + 1 :]  # (B, n - 1)
     is_completion = (ngrams[..., :-1] == begun[:, None]).all(dim=-1)  # (B, T - n + 1)
-    counts = torch.zeros_like(logits).scatter_add_(1, ngrams[..., -1], is_completion.to(logits))
+    is_completion &= (ngrams >= 0).all(dim=-1)
+    last = ngrams[..., -1].clamp(min=0)
+    counts = torch.zeros_like(logits).scatter_add_(1, last, is_completion.to(logits))
     return logits.masked_fill(counts > 0, OUT)
 
 
@@ -131,9 +140,20 @@ def _in_vocabulary_order(values: Tensor, tokens: Tensor) -> Tensor:
     return torch.empty_like(values).scatter_(-1, tokens, values)
 
 
+def check_logits(logits: Tensor) -> None:
+    """Raise ValueError unless each row of logits (B, V) leaves something to choose from."""
+    best = logits.amax(dim=-1)
+    if not (best < math.inf).all():  # NaN is not below anything
+        raise ValueError(
+            "The model's logits are not finite: its weights are damaged, or its numbers overflow."
+        )
+    if (best == OUT).any():
+        raise ValueError(NOTHING_LEFT)
+
+
 def check_count(name: str, value: int) -> None:
     """Raise ValueError if `value` is not a whole number of 1 or more."""
-    if not isinstance(value, int) or value < 1:
+    if not isinstance(value, Integral) or value < 1:
         raise ValueError(f"{name} is {value}: choose a whole number of 1 or more.")
 
 

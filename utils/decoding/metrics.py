@@ -57,10 +57,8 @@ def _quality(generation: Generation, num_characters: int) -> dict[str, object]:
 
 def _draws(generation: Generation) -> list[range]:
     """The rows of each draw, which has one text per prompt; all rows where nothing is drawn."""
-    num_rows = len(generation.ids)
-    is_drawn = generation.method in ("sample", "speculative")
-    num_draws = generation.prompts.count(generation.prompts[0]) if is_drawn else 1
-    return [range(draw, num_rows, num_draws) for draw in range(num_draws)]
+    num_draws = generation.num_samples
+    return [range(draw, len(generation.ids), num_draws) for draw in range(num_draws)]
 
 
 def _measures(generation: Generation, rows: Iterable[int]) -> dict[str, float]:
@@ -82,4 +80,5 @@ def _half_width(values: pd.Series) -> float:
 
 
 def _ngrams(ids: Sequence[int], n: int) -> list[tuple[int, ...]]:
+    ids = ids.tolist() if hasattr(ids, "tolist") else ids  # tensors with equal values hash apart
     return list(zip(*(ids[start:] for start in range(n)), strict=False))

@@ -10,8 +10,17 @@ from typing import Any, Literal, Self
 import torch
 from torch import Tensor
 
-from utils.decoding.filters import ban_repeated_ngrams, check_count
-from utils.decoding.steps import Continuations, Limits, Step, check_prompts, extend, repeated_rows
+from utils.decoding.filters import NOTHING_LEFT, ban_repeated_ngrams, check_count, check_logits
+from utils.decoding.steps import (
+    Continuations,
+    Limits,
+    Step,
+    check_prompts,
+    extend,
+    prompt_padding,
+    repeated_rows,
+    without_padding,
+)
 
 
 def greedy(
@@ -105,15 +114,18 @@ def beam_search(
     if "on_token" in limits:
         raise ValueError("Beams have no on_token, as texts change until the end: use on_step.")
     limits = Limits(**limits)
-    logits = step(ids, cache)  # (B, V)
     rows = repeated_rows(ids, num_beams)
+    padding = prompt_padding(ids, cache)[rows]
+    logits = step(ids, cache)  # (B, V)
     cache.reorder(rows)
     search = _Search(ids[rows], num_beams, length_penalty, early_stopping, limits)
     logits = logits[rows]  # (B * b, V)
     while True:
+        check_logits(logits)
         log_probs = logits.float().log_softmax(dim=-1)
         if no_repeat_ngram_size is not None:
-            log_probs = ban_repeated_ngrams(log_probs, search.texts, no_repeat_ngram_size)
+            words = without_padding(search.texts, padding)
+            log_probs = ban_repeated_ngrams(log_probs, words, no_repeat_ngram_size)
         parents, report = search.advance(log_probs)
         if on_step is not None:
             on_step(report)
@@ -209,8 +221,7 @@ class _Search:
         prefixes = self.running.ids[..., : self.num_prompt + self.num_new]
         parents, tokens, candidates = self._candidates(log_probs)
         is_last = self.num_new == self.limits.max_new_tokens
-        eos_id = -1 if self.limits.eos_id is None else self.limits.eos_id
-        ends = (tokens == eos_id) | is_last
+        ends = self.limits.finish(tokens) | is_last
         is_finished = ends & (torch.arange(ends.shape[1], device=ends.device) < self.num_beams)
         self._finish(candidates, is_finished)
         going_on = candidates.scores.masked_fill(ends, -math.inf)
@@ -225,8 +236,10 @@ class _Search:
         return (parents.take_along_dim(places, dim=1) + first_rows).flatten(), report
 
     def best(self, count: int) -> Beams:
-        """The best finished texts of each prompt."""
+        """The best finished texts of each prompt; ValueError where all were ruled out."""
         texts = self.finished.best(count)
+        if not texts.scores[:, 0].isfinite().all():
+            raise ValueError(NOTHING_LEFT)
         num_new = int(texts.num_new.max())
         return Beams(
             ids=texts.ids[..., : self.num_prompt + num_new].flatten(0, 1),

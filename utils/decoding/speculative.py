@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from utils.decoding.filters import PLAIN, Sampling, check_count
+from utils.decoding.filters import PLAIN, Sampling, check_count, check_logits
 from utils.decoding.steps import Continuations, Decoder, Limits, Texts, check_prompts
 
 
@@ -118,6 +118,7 @@ def speculative_sample(
         text = texts.so_far[0]  # (T,)
         drafted, draft_probs = draft(text, min(num_drafted, texts.room - 1), sampling, generator)
         logits = _read(decoder, cache, text, drafted)  # (g + 1, V)
+        check_logits(logits)
         new = accept(drafted, draft_probs, sampling(logits).softmax(dim=-1), generator)  # (n + 1,)
         cache.crop(len(text) + len(new) - 1)
         counts["num_drafted"] += len(drafted)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-from utils.decoding.filters import ban_repeated_ngrams
+from utils.decoding.filters import PADDING, ban_repeated_ngrams, check_logits
 
 # Logits (B, V) after the tokens `ids` (B, T), which the cache then holds too: `step` of a decoder.
 Step = Callable[[Tensor, Any], Tensor]
+IGNORED = -100  # a label that counts for nothing, as in torch's cross-entropy
 
 
 class Decoder(Protocol):
@@ -60,13 +61,13 @@ class Limits:
 
     Attributes:
         max_new_tokens: at most so many; fewer if all texts are finished earlier.
-        eos_id: the token that finishes a text; none by default.
-        pad_id: fills the row of a finished text, `eos_id` by default.
+        eos_id: the token that finishes a text, or several that do; none by default.
+        pad_id: fills the row of a finished text, the (first) `eos_id` by default.
         on_token: gets the newest tokens (B,) after each step, padding in rows that are finished.
     """
 
     max_new_tokens: int
-    eos_id: int | None = None
+    eos_id: int | Sequence[int] | None = None
     pad_id: int | None = None
     on_token: Callable[[Tensor], None] | None = None
 
@@ -75,9 +76,18 @@ class Limits:
             raise ValueError(f"max_new_tokens is {self.max_new_tokens}: ask for 1 or more.")
 
     @property
+    def eos_ids(self) -> list[int]:
+        ids = [] if self.eos_id is None else self.eos_id
+        return [ids] if isinstance(ids, int) else list(ids)
+
+    @property
     def padding(self) -> int:
         """What stands where there is no token; 0 where nothing can finish early."""
-        return (self.eos_id or 0) if self.pad_id is None else self.pad_id
+        return [*self.eos_ids, 0][0] if self.pad_id is None else self.pad_id
+
+    def finish(self, tokens: Tensor) -> Tensor:
+        """Which of the tokens finish their texts."""
+        return torch.isin(tokens, tokens.new_tensor(self.eos_ids))
 
 
 @torch.inference_mode()
@@ -96,20 +106,35 @@ def extend(
     Of each prompt there are `copies` rows, which share the pass over the prompt.
     """
     check_prompts(ids)
+    padding = prompt_padding(ids, cache)
     logits = step(ids, cache)  # (B, V)
     if copies > 1:
         rows = repeated_rows(ids, copies)
         cache.reorder(rows)
-        ids, logits = ids[rows], logits[rows]
+        ids, logits, padding = ids[rows], logits[rows], padding[rows]
     texts = Texts(ids, limits)
     while True:
         allowed = logits.float()
         if no_repeat_ngram_size is not None:
-            allowed = ban_repeated_ngrams(allowed, texts.so_far, no_repeat_ngram_size)
+            words = without_padding(texts.so_far, padding)
+            allowed = ban_repeated_ngrams(allowed, words, no_repeat_ngram_size)
+        check_logits(allowed[~texts.is_finished])
         new = texts.append(choose(allowed), logits)
         if texts.are_finished:
             return texts.continuations()
         logits = step(new[:, None], cache)
+
+
+def prompt_padding(ids: Tensor, cache: Any) -> Tensor:
+    """(B, T) whether a place of the prompts is padding, as their new cache knows."""
+    is_token = getattr(cache, "is_token", None)  # a toy's cache knows of no padding
+    return torch.zeros_like(ids, dtype=bool) if is_token is None else ~is_token[:, : ids.shape[1]]
+
+
+def without_padding(texts: Tensor, padding: Tensor) -> Tensor:
+    """Texts (B, T + new) with an id that no token has where the prompts (B, T) are padding."""
+    prompts = texts[:, : padding.shape[1]].masked_fill(padding, PADDING)
+    return torch.cat((prompts, texts[:, padding.shape[1] :]), dim=1)
 
 
 def repeated_rows(ids: Tensor, times: int) -> Tensor:
@@ -127,15 +152,18 @@ def check_prompts(ids: Tensor) -> None:
 def log_probs_from_logits(logits: Tensor, labels: Tensor) -> Tensor:
     """Log-probability (..., L) of each label, given logits (..., L, V) of its position.
 
-    ValueError if there is not one label per position.
+    0 where the label is -100, which is to be ignored. ValueError if there is not one label per
+    position.
     """
     if labels.shape != logits.shape[:-1]:
         raise ValueError(
             f"labels have shape {tuple(labels.shape)}, but the logits {tuple(logits.shape)}: give "
             "one label per position."
         )
-    logits = logits.float()
-    return logits.gather(-1, labels[..., None])[..., 0] - logits.logsumexp(dim=-1)
+    logits, is_ignored = logits.float(), labels == IGNORED
+    chosen = labels.masked_fill(is_ignored, 0)[..., None]
+    log_probs = logits.gather(-1, chosen)[..., 0] - logits.logsumexp(dim=-1)
+    return log_probs.masked_fill(is_ignored, 0.0)
 
 
 class Texts:
@@ -161,16 +189,16 @@ class Texts:
 
     @property
     def are_finished(self) -> bool:
-        return self.room == 0 or (self.limits.eos_id is not None and bool(self.is_finished.all()))
+        return self.room == 0 or bool(self.is_finished.all())
 
     def append(self, new: Tensor, logits: Tensor) -> Tensor:
         """The tokens (B,) as they are kept and told: padding in rows that were finished before."""
         log_probs = log_probs_from_logits(logits, new)
         self.num_new += ~self.is_finished
-        if self.limits.eos_id is not None:
+        if self.limits.eos_ids:
             log_probs = log_probs.masked_fill(self.is_finished, 0.0)
             new = new.masked_fill(self.is_finished, self.limits.padding)
-            self.is_finished |= new == self.limits.eos_id
+            self.is_finished |= self.limits.finish(new)
         self.log_probs.append(log_probs)
         self.ids[:, self.length] = new
         self.length += 1

@@ -18,6 +18,8 @@ from utils.decoding.sampling import sample
 from utils.decoding.search import beam_search, greedy
 from utils.decoding.speculative import speculative_sample
 from utils.decoding.steps import Continuations, Decoder
+from utils.models.modes import evaluating
+from utils.texts import checked_texts
 
 if TYPE_CHECKING:
     import numpy as np
@@ -61,6 +63,7 @@ class Generation:
         texts: what each row's `ids` say, without special tokens.
         log_probs: of each row, one number per new token: its natural log-probability under the
             model itself, whatever the method made of it.
+        num_samples: texts per prompt that were drawn; 1 where nothing is.
         seconds: for all rows, from the prompts' ids to the new ids.
         num_model_calls: passes through the model, each with all rows, or in speculative sampling
             with one.
@@ -73,6 +76,7 @@ class Generation:
     ids: list[list[int]]
     texts: list[str]
     log_probs: list[np.ndarray]
+    num_samples: int
     seconds: float
     num_model_calls: int
 
@@ -117,16 +121,16 @@ class TextGenerator:
             settings: of the method's function in `utils.decoding`; those of `Sampling` one by one.
 
         Raises:
-            ValueError: the method or a setting does not exist or is out of its range, or a prompt
-                is empty.
+            ValueError: the method or a setting does not exist or is out of its range, a prompt is
+                empty, the model's logits are not finite, or every token is banned.
             ContextLengthError: the longest prompt and the new tokens exceed the model's positions.
         """
         kind = _checked_method(method, settings, num_samples, on_token)
-        prompts = [prompts] if isinstance(prompts, str) else list(prompts)
+        prompts = checked_texts(prompts, "prompt")
         prompt_ids = self._encode(prompts)
         decoder = _Counted(self.model)
         options = settings | {"max_new_tokens": max_new_tokens, "pad_id": self._pad_id}
-        options["eos_id"] = self.tokenizer.eos_token_id
+        options["eos_id"] = self._eos_id
         if kind.is_drawn:
             drawing = {name: options.pop(name) for name in SAMPLING if name in options}
             options["sampling"] = Sampling(**drawing)
@@ -138,11 +142,14 @@ class TextGenerator:
             batches = [[place] for place in range(len(prompts)) for _ in range(num_samples)]
         start = time.perf_counter()
         rows = []
-        for places in batches:
-            batch = [prompt_ids[place] for place in places]
-            if on_token is not None:
-                options["on_token"] = _Stream(self._text, batch, on_token)
-            rows += _rows(self._continue(kind, decoder, batch, options), places)
+        with evaluating(self.model):
+            for places in batches:
+                batch = [prompt_ids[place] for place in places]
+                if on_token is not None:
+                    options["on_token"] = _Stream(self._text, batch, on_token)
+                rows += _rows(self._continue(kind, decoder, batch, options), places)
+                if on_token is not None:
+                    options["on_token"].close()
         seconds = time.perf_counter() - start
         return Generation(
             method=method,
@@ -152,13 +159,12 @@ class TextGenerator:
             ids=[ids for _, ids, _ in rows],
             texts=[self._text(prompt_ids[place], ids) for place, ids, _ in rows],
             log_probs=[log_probs for *_, log_probs in rows],
+            num_samples=num_samples,
             seconds=seconds,
             num_model_calls=decoder.num_calls,
         )
 
     def _encode(self, prompts: list[str]) -> list[list[int]]:
-        if not prompts:
-            raise ValueError("There is no prompt: give at least one.")
         ids = self.tokenizer(prompts, verbose=False)["input_ids"]
         for prompt, row in zip(prompts, ids, strict=True):
             if not row:
@@ -175,6 +181,13 @@ class TextGenerator:
         ids, mask = torch.tensor([ids, mask], device=decoder.device)  # (B, T) each
         cache = decoder.new_cache(mask, options["max_new_tokens"])
         return kind.function(decoder if kind.reads_states else decoder.step, ids, cache, **options)
+
+    @property
+    def _eos_id(self) -> int | list[int] | None:
+        """What ends a text, as the library's `generate` sees it."""
+        config = getattr(self.model, "generation_config", None)
+        own = getattr(config, "eos_token_id", None)
+        return self.tokenizer.eos_token_id if own is None else own
 
     @property
     def _pad_id(self) -> int:
@@ -242,20 +255,25 @@ class _Stream:
     def __call__(self, new: Tensor) -> None:
         if not self.ids:
             self.ids, self.told = [[] for _ in new], ["" for _ in new]
-        repeats = len(new) // len(self.prompts)
-        pieces = []
-        for row, token in enumerate(new.tolist()):
-            self.ids[row].append(token)
-            text = self.text(self.prompts[row // repeats], self.ids[row])
-            pieces.append(self._news(row, text))
-        self.listener(pieces)
+        for ids, token in zip(self.ids, new.tolist(), strict=True):
+            ids.append(token)
+        self.listener(self._pieces())
 
-    def _news(self, row: int, text: str) -> str:
-        if text.endswith(UNFINISHED):
-            return ""
-        news = text[len(self.told[row]) :]
-        self.told[row] = text
-        return news
+    def close(self) -> None:
+        """Tell what was held back: a text may end inside a character."""
+        if any(pieces := self._pieces(is_over=True)):
+            self.listener(pieces)
+
+    def _pieces(self, *, is_over: bool = False) -> list[str]:
+        repeats = len(self.ids) // len(self.prompts)
+        pieces = []
+        for row, ids in enumerate(self.ids):
+            text = self.text(self.prompts[row // repeats], ids)
+            if text.endswith(UNFINISHED) and not is_over:
+                text = self.told[row]
+            pieces.append(text[len(self.told[row]) :])
+            self.told[row] = text
+        return pieces
 
 
 class _Counted:

@@ -12,9 +12,9 @@ class ContextLengthError(ValueError):
     """A text is longer than the model, or the cache made for it, can hold."""
 
 
-def check_length(num_tokens: int, num_positions: int) -> None:
-    """Raise ContextLengthError if a text has more tokens than the model has positions."""
-    if num_tokens > num_positions:
+def check_length(num_tokens: int, num_positions: int | None) -> None:
+    """Raise ContextLengthError if a text has more tokens than the model has positions, if any."""
+    if num_positions is not None and num_tokens > num_positions:
         raise ContextLengthError(
             f"{num_tokens} tokens exceed the {num_positions} positions of the model: shorten the "
             "text, or ask for fewer new tokens."
@@ -72,7 +72,7 @@ class KeyValueCache:
         head_dim: int,
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        self.is_token = _whole_mask(attention_mask, capacity)  # (B, C)
+        self.is_token = whole_mask(attention_mask, capacity)  # (B, C)
         self.positions = token_positions(self.is_token)  # (B, C)
         self.has_padding = not bool(self.is_token.all())
         self.capacity = capacity
@@ -118,8 +118,8 @@ class KeyValueCache:
             layer.length = length
 
 
-def _whole_mask(attention_mask: Tensor, capacity: int) -> Tensor:
-    """(B, C): the mask of the prompts, then True for what will be generated."""
+def whole_mask(attention_mask: Tensor, capacity: int) -> Tensor:
+    """(B, C): the mask of the prompts, then True for what follows; errors as of the cache."""
     is_token = attention_mask.bool()
     batch_size, length = is_token.shape
     if length > capacity:
