@@ -3,7 +3,9 @@
 from math import comb
 
 import numpy as np
+import pandas as pd
 import pytest
+import torch
 
 from utils.benchmarking import Interval, bootstrap, mcnemar, paired_bootstrap
 from utils.benchmarking.errors import BenchmarkError
@@ -91,3 +93,19 @@ def test_intervals_cover_the_true_difference_about_as_often_as_they_say():
 def test_answers_to_other_texts_get_one_sentence(test, a, b):
     with pytest.raises(BenchmarkError, match=r"^The measures have shapes .* in the same order\.$"):
         test(a, b)
+
+
+@pytest.mark.parametrize(
+    "answers", [[3, 1, 2], [0.5, 1, 0], [np.nan, 1, 0], ["yes", "no", "no"], [None, True, False]]
+)
+def test_only_true_and_false_say_who_was_right(answers):
+    with pytest.raises(BenchmarkError, match=r"say who was right|no finite numbers"):
+        mcnemar(answers, [True, False, True])
+    assert mcnemar([1, 0, 1], pd.Series([True, True, False])).p_value == 1
+    assert mcnemar(torch.tensor([1.0, 0, 1]).bfloat16(), (1, 1, 1)).only_b == 1
+
+
+@pytest.mark.parametrize("measures", [[np.nan, 1.0], ["a", "b"], [np.inf, 0]])
+def test_measures_that_are_no_numbers_get_one_sentence(measures):
+    with pytest.raises(BenchmarkError, match="no finite numbers"):
+        paired_bootstrap(measures, [0, 1])

@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from utils.benchmarking import Comparison, Timing, compare, measure, torch_threads
-from utils.benchmarking.errors import BenchmarkError
 
 
 class Clock:
@@ -152,13 +151,13 @@ def test_threads_are_restored_after_an_exception():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"rounds": 0}, r"^rounds is 0: give 1 or more\.$"),
-        ({"turn": 0}, r"^turn is 0: give 1 or more\.$"),
-        ({"threads": 0}, r"^threads is 0: give 1 or more\.$"),
+        ({"rounds": 0}, r"^rounds is 0: choose a whole number of 1 or more\.$"),
+        ({"turn": 0}, r"^turn is 0: choose a whole number of 1 or more\.$"),
+        ({"threads": 0}, r"^threads is 0: choose a whole number of 1 or more\.$"),
     ],
 )
 def test_errors_say_what_to_give_before_anything_runs(options, message):
     calls = []
-    with pytest.raises(BenchmarkError, match=message):
+    with pytest.raises(ValueError, match=message):
         compare({"a": lambda: calls.append(1), "b": lambda: calls.append(1)}, **options)
     assert not calls

@@ -4,6 +4,7 @@ import shutil
 from copy import deepcopy
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 import transformers
@@ -84,10 +85,36 @@ def test_encoding_is_that_of_the_library_and_leaves_its_tokenizer_alone(tokenize
         assert inputs[name].dtype == np.int64
 
 
-@pytest.mark.parametrize("texts", [[""], ["fine", "  \n"], [None], [7], ""])
+@pytest.mark.parametrize("kind", [tuple, np.array, lambda texts: pd.Series(texts, index=[9, 8, 7])])
+def test_texts_come_in_any_sequence(classify, kind):
+    texts = ["open the window", "stop", "turn the light on"]
+    assert classify(kind(texts)) == classify(texts)
+
+
+@pytest.mark.parametrize("texts", [[""], ["fine", "  \n"], [None], [7], "", [], pd.Series([])])
 def test_what_is_no_text_is_refused(classify, texts):
-    with pytest.raises(ValueError, match="no text to classify: give at least one"):
+    with pytest.raises(ValueError, match="no text to classify: give"):
         classify(texts)
+
+
+def test_half_of_a_character_is_refused(classify):
+    with pytest.raises(ValueError, match="holds a lone surrogate, half of a character"):
+        classify(["fine", "hi \ud83d"])
+
+
+@pytest.mark.parametrize("batch_size", [0, -1, 2.0])
+def test_a_batch_of_no_size_is_refused(small_bert, tokenizer, batch_size):
+    classify = TextClassifier(torch_runner(small_bert), tokenizer, small_bert.config.id2label)
+    with pytest.raises(ValueError, match=f"^batch_size is {batch_size}: choose a whole number"):
+        classify(["fine"], batch_size=batch_size)
+
+
+def test_a_damaged_model_gives_no_label(small_bert, tokenizer):
+    damaged = deepcopy(small_bert)
+    torch.nn.init.constant_(damaged.classifier.bias, float("nan"))
+    classify = TextClassifier(torch_runner(damaged), tokenizer, small_bert.config.id2label)
+    with pytest.raises(ValueError, match=r"^Some of the model's logits are NaN"):
+        classify("open the window")
 
 
 def test_dropout_is_off_in_a_runner(small_bert, tokenizer, texts):

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import evaluate
 import numpy as np
+import pandas as pd
 import pytest
 import seqeval.metrics
 import sklearn.metrics
+import torch
 
 import utils.metrics
 from utils.metrics import load
@@ -30,6 +32,8 @@ def metrics() -> dict[str, evaluate.EvaluationModule]:
 def test_accuracy_is_that_of_sklearn(metrics):
     score = metrics["accuracy"].compute(predictions=GUESS, references=TRUE)
     assert score == {"accuracy": sklearn.metrics.accuracy_score(TRUE, GUESS)}
+    tensors = {"predictions": torch.tensor(GUESS).bfloat16(), "references": pd.Series(TRUE)}
+    assert metrics["accuracy"].compute(**tensors) == score
 
 
 @pytest.mark.parametrize("average", ["micro", "macro", "weighted", None])

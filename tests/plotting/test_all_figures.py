@@ -34,7 +34,7 @@ from utils.plotting import (
 
 pytestmark = pytest.mark.filterwarnings("error")
 
-CLASSES = ["abbreviation", "entity", "description", "human", "location", "number"]
+CLASSES = ["abbreviation", "$10^{$", "$5-$10", "human", "location", "number"]
 LONG_TITLE = "Why does $5 buy less\tthan $6, \U0001f917 and who asked? " * 4
 QUESTION = ["[CLS]", "is", "the", "token", "##ization", "department", "'", "s", "$", "6", "[SEP]"]
 NUM_EXAMPLES = 300
@@ -63,7 +63,7 @@ FIGURES = {
         {f"layer 0, head {i}": attention[0, i] for i in range(5)}, QUESTION, LONG_TITLE
     ),
     "attention heatmap": lambda: plot_attention_heads(
-        {"head 8": attention[0, 8, :3]}, QUESTION[:3], "Attention", key_tokens=QUESTION
+        {"$8^{$": attention[0, 8, :3]}, QUESTION[:3], "Attention", key_tokens=QUESTION
     ),
     "attention lines": lambda: head_view(attention, QUESTION, LONG_TITLE).figure,
     "attention grid": lambda: model_view(attention, QUESTION, "All heads").figure,
@@ -72,7 +72,7 @@ FIGURES = {
     "embedding": lambda: plot_embedding_panels(
         rng.normal(size=(NUM_EXAMPLES, 2)), y_true, CLASSES, "Embeddings"
     ),
-    "one matrix": lambda: plot_confusion_matrix({"one": (y_true, y_pred)}, CLASSES, "Confusion"),
+    "one matrix": lambda: plot_confusion_matrix({"$10^{$": (y_true, y_pred)}, CLASSES, "Confusion"),
     "three matrices": lambda: plot_confusion_matrix(
         dict.fromkeys(("features", "fine-tuned", "forest"), (y_true, y_pred)), CLASSES, "Three"
     ),

@@ -1,6 +1,7 @@
 """Entity metrics: seqeval, a toy report by hand, and the bootstrap as a loop."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from seqeval.metrics import f1_score
 
@@ -135,3 +136,11 @@ def test_other_tags_get_one_sentence(tag):
         TaggingError, match=rf"^'{tag}' is no IOB2 tag: use O, B-TYPE and I-TYPE\.$"
     ):
         entities(["O", tag])
+
+
+@pytest.mark.parametrize("kind", [tuple, np.array, pd.Series])
+def test_tags_come_in_any_sequence(kind):
+    gold, found = [["B-PER", "I-PER", "O"], ["B-LOC"]], [["B-PER", "O", "O"], ["B-LOC"]]
+    given = pd.Series([kind(tags) for tags in gold]), tuple(map(kind, found))
+    pd.testing.assert_frame_equal(entity_report(*given), entity_report(gold, found))
+    assert f1_interval(*given) == f1_interval(gold, found)

@@ -3,7 +3,9 @@
 from functools import partial
 
 import numpy as np
+import pandas as pd
 import pytest
+import torch
 from datasets import ClassLabel, Dataset, Features, List, Value
 from transformers import BertTokenizerLegacy
 
@@ -167,3 +169,20 @@ def test_a_tokenizer_in_python_gets_one_sentence(tmp_path):
 def test_predictions_that_do_not_fit_get_one_sentence(shape, labels, message):
     with pytest.raises(TaggingError, match=message):
         align_predictions(np.zeros(shape), labels, NAMES)
+
+
+def test_logits_may_lead_a_tuple_and_be_tensors():
+    labels = np.array([[-100, 1, 0]])
+    logits = np.eye(2)[[[0, 1, 0]]]
+    expected = align_predictions(logits, labels, ["O", "B-X"])
+    states = (np.zeros((1, 3, 4)),)
+    for given in ((logits, states), torch.tensor(logits).bfloat16()):
+        assert align_predictions(given, torch.tensor(labels), ["O", "B-X"]) == expected
+    with pytest.raises(ValueError, match=r"^Some of the model's logits are NaN"):
+        align_predictions(np.full_like(logits, np.nan), labels, ["O", "B-X"])
+
+
+@pytest.mark.parametrize("kind", [tuple, np.array, pd.Series])
+def test_words_come_in_any_sequence(unigram, kind):
+    words = ["blue", "lamp"]
+    assert encode_words([kind(words)], unigram) == encode_words([words], unigram)

@@ -11,10 +11,11 @@ import torch
 import transformers
 from IPython.core.formatters import DisplayFormatter
 
+from utils.models.inputs import max_tokens
 from utils.plotting.style import PALETTE
 from utils.tagging import EncoderForTokenClassification, Entity, TaggedText, TaggingError, tag_text
 from utils.tagging.model import TokenClassifierConfig
-from utils.tagging.text import best_windows, max_tokens, word_windows
+from utils.tagging.text import best_windows, word_windows
 
 NAMES = ["O", "B-PER", "I-PER", "B-ORG", "I-ORG", "B-LOC", "I-LOC"]
 GERMAN = "Jeff Dean ist Informatiker bei Google in Kalifornien."
@@ -279,3 +280,25 @@ def test_the_plain_form_is_readable():
     assert str(JEFF) == expected
     shown, _ = DisplayFormatter().format(JEFF)
     assert shown == {"text/plain": expected, "text/html": JEFF.to_html()}
+
+
+def test_a_text_with_half_of_a_character_and_a_damaged_model_are_refused(tokenizer):
+    model = tagger(tokenizer)
+    with pytest.raises(ValueError, match="holds a lone surrogate"):
+        tag_text("hi \ud83d", model, tokenizer)
+    torch.nn.init.constant_(model.classifier.bias, float("nan"))
+    with pytest.raises(ValueError, match=r"^Some of the model's logits are NaN"):
+        tag_text("Bern", model, tokenizer)
+
+
+@pytest.mark.parametrize("words", [3, 700])
+def test_without_any_limit_a_text_is_read_at_once(wordpiece, words):
+    """Bloom's positions are distances, and the tokenizer names no limit."""
+    torch.manual_seed(0)
+    config = transformers.BloomConfig(
+        vocab_size=len(wordpiece), hidden_size=16, n_layer=1, n_head=2, num_labels=len(NAMES),
+        id2label=dict(enumerate(NAMES)),
+    )  # fmt: skip
+    model = transformers.BloomForTokenClassification(config)
+    wordpiece.model_max_length = 10**30
+    assert len(tag_text("lamp " * words, model, wordpiece).tags) == words

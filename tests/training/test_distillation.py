@@ -76,6 +76,7 @@ def test_integer_settings_become_floats():
         ({"alpha": -0.1}, "use a number from 0 to 1"),
         ({"alpha": float("nan")}, "use a number from 0 to 1"),
         ({"temperature": 0}, "use a number above 0"),
+        ({"temperature": float("inf")}, "use a number above 0"),
     ],
 )
 def test_arguments_out_of_range_are_refused(settings, message):
@@ -85,8 +86,14 @@ def test_arguments_out_of_range_are_refused(settings, message):
 
 def test_losses_that_would_be_wrong_numbers_are_refused(logits):
     student, teacher = logits
-    for temperature in (0, -1.0, float("nan")):
+    for temperature in (0, -1.0, float("nan"), float("inf")):
         with pytest.raises(ValueError, match="use a number above 0"):
             kd_loss(student, teacher, temperature)
     with pytest.raises(ValueError, match=r"\(6, 151\).*\(6, 150\).*same classes"):
         kd_loss(student, teacher[:, :-1], 2.0)
+
+
+def test_a_class_that_the_teacher_rules_out_costs_nothing_by_itself():
+    """KL of (1/2, 1/2, 0) from (1/3, 1/3, 1/3) is log 3/2."""
+    teacher = torch.tensor([[0.0, 0.0, -math.inf]])
+    assert kd_loss(torch.zeros(1, 3), teacher, 1.0).item() == pytest.approx(math.log(1.5))

@@ -1,5 +1,6 @@
 """Students train on labels and teacher as the formula says, whichever way the teacher answers."""
 
+import numpy as np
 import pytest
 import torch
 import transformers
@@ -144,7 +145,10 @@ def test_logits_come_in_the_order_of_the_texts(teacher):
     texts = list(tiny_texts(20)["text"])
     tokenizer = tiny_tokenizer()
     alone = [teacher(**tokenizer(text, return_tensors="pt")).logits[0] for text in texts]
-    together = teacher_logits(teacher.train(), tokenizer, texts, batch_size=3)
+    teacher.train().bert.eval()
+    modes = [module.training for module in teacher.modules()]
+    together = teacher_logits(teacher, tokenizer, tuple(texts), batch_size=np.int64(3))
+    assert [module.training for module in teacher.modules()] == modes
     torch.testing.assert_close(together, torch.stack(alone).detach(), rtol=0, atol=1e-5)
     in_bf16 = teacher_logits(teacher, tokenizer, texts, bf16=True)
     torch.testing.assert_close(together, in_bf16, rtol=0, atol=0.1)
@@ -175,3 +179,25 @@ def test_labels_have_to_be_numbered_alike(tmp_path, data, teacher):
     teacher.config.id2label = dict(enumerate(reversed(LABELS)))
     with pytest.raises(ValueError, match="student_init"):
         tiny_trainer(tmp_path, DistillationTrainer, teacher_model=teacher, **data)
+
+
+def test_a_text_beyond_the_teachers_positions_is_cut(teacher):
+    tokenizer = tiny_tokenizer()
+    tokenizer.model_max_length = 10**30  # as where a tokenizer's files name no limit
+    limit = teacher.config.max_position_embeddings
+    word = tiny_texts(1)["text"][0].split()[0]
+    texts = [" ".join([word] * (limit - 2)), " ".join([word] * 2 * limit)]
+    logits = teacher_logits(teacher, tokenizer, texts)
+    torch.testing.assert_close(logits[0], logits[1])
+
+
+def test_what_gives_no_logits_is_refused(teacher):
+    tokenizer = tiny_tokenizer()
+    for texts in ([], [None], ["hi \ud83d"]):
+        with pytest.raises(ValueError, match=r"give|surrogate"):
+            teacher_logits(teacher, tokenizer, texts)
+    with pytest.raises(ValueError, match=r"^batch_size is -1: choose a whole number"):
+        teacher_logits(teacher, tokenizer, ["hi"], batch_size=-1)
+    torch.nn.init.constant_(teacher.classifier.weight, float("nan"))
+    with pytest.raises(ValueError, match=r"^Some of the model's logits are NaN"):
+        teacher_logits(teacher, tokenizer, ["hi"])

@@ -3,6 +3,7 @@
 import numpy as np
 import optuna
 import pytest
+import torch
 from tiny_task import LABELS, encoded_texts, tiny_bert, tiny_tokenizer, tiny_trainer
 from transformers import EvalPrediction
 
@@ -103,6 +104,56 @@ def test_hopeless_trials_are_pruned_at_their_first_evaluation(tmp_path, data):
     assert len(study.trials[0].intermediate_values) == 8
     assert max(len(trial.intermediate_values) for trial in study.trials[1:]) < 8
     assert study.best_trial.number == 0
+
+
+def pruned(trial):
+    raise optuna.TrialPruned
+
+
+def without_a_value(trial):
+    return {"alpha": trial.suggest_float("alpha", 0, 1)}
+
+
+@pytest.mark.parametrize(("hp_space", "state"), [(pruned, "PRUNED"), (without_a_value, "FAIL")])
+def test_a_search_in_which_no_trial_finished_gives_its_study_back(
+    tmp_path, data, monkeypatch, hp_space, state
+):
+    trainer, _ = searching_trainer(tmp_path, data, alpha=0.7)
+    monkeypatch.setattr(trainer, "compute_metrics", lambda _: {"accuracy": float("nan")})
+    study = search_settings(trainer, hp_space, num_trials=2)
+    assert [trial.state.name for trial in study.trials] == [state] * 2
+    assert trainer.args.alpha == 0.7
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"num_trials": 0}, "^num_trials is 0: choose a whole number of 1 or more"),
+        (
+            {"hp_space": lambda _: {"temperatur": 2}},
+            "'temperatur': choose 'temperature'",
+        ),
+        ({"metric": "eval_acuracy"}, "no metric 'eval_acuracy': choose .*'eval_accuracy'"),
+    ],
+)
+def test_a_search_for_nothing_is_refused(tmp_path, data, options, sentence):
+    trainer, _ = searching_trainer(tmp_path, data)
+    with pytest.raises(ValueError, match=sentence):
+        search_settings(trainer, **{"hp_space": hp_space, "num_trials": 1} | options)
+
+
+@pytest.mark.parametrize("kind", [np.array, lambda x: torch.tensor(x).bfloat16()])
+def test_metrics_find_the_logits_among_hidden_states(kind):
+    labels, logits = np.array([0, OOS]), np.eye(len(LABELS))[[0, 1]]
+    expected = intent_metrics(OOS)(EvalPrediction(logits, labels))
+    states = (np.zeros((2, 3, 4)),)
+    assert intent_metrics(OOS)(EvalPrediction((kind(logits), states), labels)) == expected
+
+
+def test_metrics_of_a_damaged_model_are_refused():
+    prediction = EvalPrediction(np.full((1, len(LABELS)), np.nan), np.array([0]))
+    with pytest.raises(ValueError, match=r"^Some of the model's logits are NaN"):
+        intent_metrics(OOS)(prediction)
 
 
 def test_metrics_tell_in_scope_from_out_of_scope():

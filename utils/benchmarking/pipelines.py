@@ -8,6 +8,7 @@ from typing import Any
 
 from utils.benchmarking.errors import BenchmarkError
 from utils.benchmarking.timing import Comparison, compare
+from utils.inputs import check_count
 
 Answer = Mapping[str, Any]  # label and score
 # A text-classification pipeline of transformers, or whatever is called like one: the best label of
@@ -42,6 +43,7 @@ def answer_all(pipeline: TextPipeline, texts: Sequence[str], batch_size: int) ->
 
     # A list alone would not make a pipeline of transformers put texts into one batch.
     options = {"batch_size": batch_size} if isinstance(pipeline, Pipeline) else {}
+    check_count(batch_size=batch_size)
     answered: list[Answer] = []
     for start in range(0, len(texts), batch_size):
         batch = list(texts[start : start + batch_size])

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from utils.benchmarking.errors import BenchmarkError
+from utils.inputs import as_array
 
 RESAMPLES = 2000
 
@@ -41,7 +42,7 @@ def bootstrap(statistic: Callable[..., np.ndarray], *samples: ArrayLike, seed: i
         samples: (N,) each, measures of the same items.
 
     Raises:
-        BenchmarkError: no items, or not as many in all samples.
+        BenchmarkError: no items, not as many in all samples, or no finite numbers.
     """
     from scipy import stats
 
@@ -77,11 +78,16 @@ def mcnemar(correct_a: ArrayLike, correct_b: ArrayLike) -> McNemar:
         correct_a, correct_b: (N,) whether each text was classified correctly.
 
     Raises:
-        BenchmarkError: no texts, or not as many on both sides.
+        BenchmarkError: no texts, not as many on both sides, or anything but True and False (1, 0).
     """
     from scipy.stats import binomtest
 
-    a, b = _paired(correct_a, correct_b).astype(bool)
+    paired = _paired(correct_a, correct_b)
+    if not np.isin(paired, (0, 1)).all():
+        raise BenchmarkError(
+            "Only True and False say who was right: compare the predictions with the labels first."
+        )
+    a, b = paired.astype(bool)
     only_a, only_b = int((a & ~b).sum()), int((b & ~a).sum())
     disagreements = only_a + only_b
     p_value = binomtest(only_a, disagreements).pvalue if disagreements else 1.0
@@ -89,11 +95,16 @@ def mcnemar(correct_a: ArrayLike, correct_b: ArrayLike) -> McNemar:
 
 
 def _paired(*samples: ArrayLike) -> np.ndarray:
-    arrays = [np.asarray(sample) for sample in samples]
+    arrays = [as_array(sample) for sample in samples]
     shapes = {array.shape for array in arrays}
     if len(shapes) > 1 or arrays[0].ndim != 1 or not arrays[0].size:
         raise BenchmarkError(
             f"The measures have shapes {', '.join(str(array.shape) for array in arrays)}: give one "
             "number for each of the same texts, in the same order."
         )
-    return np.stack(arrays)
+    stacked = np.stack(arrays)
+    if stacked.dtype.kind not in "biuf" or not np.isfinite(stacked).all():
+        raise BenchmarkError(
+            "Some measures are no finite numbers: drop or repair these texts first."
+        )
+    return stacked

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-from utils.benchmarking.errors import check_count
 from utils.benchmarking.significance import Interval, bootstrap
+from utils.inputs import check_count
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ def compare(
         threads: CPU threads for torch; the caller's setting comes back afterwards.
 
     Raises:
-        BenchmarkError: a count is below 1.
+        ValueError: a count is below 1.
     """
     check_count(rounds=rounds, turn=turn, threads=threads)
     samples: dict[str, list[float]] = {name: [] for name in candidates}

@@ -18,8 +18,10 @@ app = typer.Typer(add_completion=False)
 @app.command()
 def main(
     name: Annotated[str | None, typer.Argument(help="One benchmark; all without it.")] = None,
-    threads: Annotated[int, typer.Option(help="CPU threads that torch may use.")] = 1,
-    rounds: Annotated[int | None, typer.Option(help="Timed calls, instead of its own.")] = None,
+    threads: Annotated[int, typer.Option(min=1, help="CPU threads that torch may use.")] = 1,
+    rounds: Annotated[
+        int | None, typer.Option(min=1, help="Timed calls, instead of its own.")
+    ] = None,
     assets: Annotated[str, typer.Option(help="packaged or hub: source of models.")] = "packaged",
     show_list: Annotated[bool, typer.Option("--list", help="Show the benchmarks.")] = False,
 ) -> None:

@@ -30,10 +30,10 @@ from utils import compression
 from utils.assets.datasets import load
 from utils.assets.models import checkpoint
 from utils.benchmarking import Comparison, PerformanceBenchmark, Timing, compare_pipelines
-from utils.benchmarking.errors import check_count
 from utils.benchmarking.pipelines import TextPipeline
 from utils.benchmarking.timing import torch_threads
 from utils.chapter import has_fast_bf16
+from utils.inputs import check_count
 from utils.training import (
     DistillationTrainer,
     DistillationTrainingArguments,

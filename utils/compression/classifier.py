@@ -18,6 +18,7 @@ import torch
 from tokenizers import Tokenizer
 
 from utils.compression.sessions import Inputs, create_session
+from utils.inputs import check_count, checked_logits, checked_texts
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -56,25 +57,24 @@ class TextClassifier:
         """One answer for each text; many of them run in batches, so sort them by length first.
 
         Raises:
-            ValueError: a text is empty, or none at all.
+            ValueError: a text is empty, or none at all; a batch size below 1; logits that are NaN.
         """
-        if isinstance(texts, str):
-            return top_labels(self.logits([texts]), self.labels)
+        texts = _checked_texts(texts)
+        check_count(batch_size=batch_size)
         starts = range(0, len(texts), batch_size)
         batches = [self.logits(texts[start : start + batch_size]) for start in starts]
         return [answer for logits in batches for answer in top_labels(logits, self.labels)]
 
-    def logits(self, texts: Sequence[str]) -> np.ndarray:
+    def logits(self, texts: list[str]) -> np.ndarray:
         """Logits (B, N) of texts that run as one batch."""
         return self.run(self.encode(texts))
 
-    def encode(self, texts: Sequence[str]) -> Inputs:
+    def encode(self, texts: list[str]) -> Inputs:
         """What a model takes: int64 (B, T), padded to the longest text."""
-        _check_texts(texts)
         if len(texts) == 1:  # no thread pool for a single text
             encodings = [self.tokenizer.encode(texts[0])]
         else:
-            encodings = self.tokenizer.encode_batch(list(texts))
+            encodings = self.tokenizer.encode_batch(texts)
         fields = {
             "input_ids": [encoding.ids for encoding in encodings],
             "attention_mask": [encoding.attention_mask for encoding in encodings],
@@ -111,8 +111,7 @@ class OnnxPipeline:
         Raises:
             ValueError: a text is empty, or none at all.
         """
-        texts = [texts] if isinstance(texts, str) else list(texts)
-        _check_texts(texts)
+        texts = _checked_texts(texts)
         inputs = self.tokenizer(texts, padding=True, truncation=True, return_tensors="np")
         return top_labels(self.run(dict(inputs)), self.labels)
 
@@ -138,7 +137,7 @@ def onnx_runner(session: InferenceSession) -> Runner:
 
 def top_labels(logits: np.ndarray, labels: Sequence[str]) -> list[Answer]:
     """The most probable label of each row of logits (B, N), with its softmax probability."""
-    best = logits.argmax(axis=1)  # (B,)
+    best = checked_logits(logits).argmax(axis=1)  # (B,)
     shifted = np.exp(logits - logits.max(axis=1, keepdims=True))  # (B, N), 1 at the best
     scores = 1 / shifted.sum(axis=1)  # (B,)
     pairs = zip(best.tolist(), scores.tolist(), strict=True)
@@ -180,9 +179,9 @@ def save_classifier(
     return [folder / name for name in (MODEL_FILE, TOKENIZER_FILE, LABELS_FILE)]
 
 
-def _check_texts(texts: Sequence[str]) -> None:
-    if not texts:
-        raise ValueError("There is no text to classify: give at least one.")
+def _checked_texts(texts: str | Sequence[str]) -> list[str]:
+    texts = checked_texts(texts, "text to classify")
     for text in texts:
-        if not isinstance(text, str) or not text.strip():
+        if not text.strip():
             raise ValueError(f"{text!r} is no text to classify: give at least one word.")
+    return texts

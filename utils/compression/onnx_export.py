@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from utils.compression.classifier import INPUT_NAMES, onnx_runner, torch_runner
 from utils.compression.files import complete_or_absent
 from utils.compression.sessions import Inputs, create_session
+from utils.models.modes import evaluating
 from utils.quiet import without_warnings
 
 if TYPE_CHECKING:
@@ -167,13 +168,13 @@ def _exported(model: PreTrainedModel, example: dict[str, Tensor]) -> ModelProto:
 @contextmanager
 def _ready_to_export(model: PreTrainedModel) -> Iterator[None]:
     """Eager attention and a quiet exporter inside; modes and attention as before after it."""
-    modes = {module: module.training for module in model.modules()}
     attention = model.config._attn_implementation
     model.set_attn_implementation("eager")
     try:
-        with without_warnings():  # deprecated parts of torch, operators of torchvision
+        with (
+            evaluating(model),
+            without_warnings(),
+        ):  # deprecated parts of torch, operators of torchvision
             yield
     finally:
         model.set_attn_implementation(attention)
-        for module, training in modes.items():
-            module.training = training

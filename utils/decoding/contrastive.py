@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from utils.decoding.filters import check_count
 from utils.decoding.steps import Continuations, Decoder, Limits, extend
+from utils.inputs import check_count
 
 
 def contrastive_search(
@@ -29,7 +29,7 @@ def contrastive_search(
         k: candidates per step; 1 is greedy search.
         penalty: from 0, which is greedy search too, to 1, which takes the least similar.
     """
-    check_count("k", k)
+    check_count(k=k)
     if not 0 <= penalty <= 1:
         raise ValueError(f"penalty is {penalty}: choose a number from 0 to 1.")
     contrast = _Contrast(decoder, cache, k, penalty)

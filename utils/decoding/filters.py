@@ -13,6 +13,8 @@ from numbers import Integral
 import torch
 from torch import Tensor
 
+from utils.inputs import check_count
+
 OUT = -math.inf
 PADDING = -1  # stands for what is no token of a text
 COLD = 1e-3
@@ -87,7 +89,7 @@ def ban_repeated_ngrams(logits: Tensor, ids: Tensor, n: int) -> Tensor:
         ids: (B, T) texts so far, prompts included; below 0 at padding, which is no part of them.
         n: 1 rules out every token that has occurred.
     """
-    check_count("no_repeat_ngram_size", n)
+    check_count(no_repeat_ngram_size=n)
     if ids.shape[1] < n:
         return logits
     ngrams = ids.unfold(1, n, 1)  # (B, T - n + 1, n)
@@ -149,12 +151,6 @@ def check_logits(logits: Tensor) -> None:
         )
     if (best == OUT).any():
         raise ValueError(NOTHING_LEFT)
-
-
-def check_count(name: str, value: int) -> None:
-    """Raise ValueError if `value` is not a whole number of 1 or more."""
-    if not isinstance(value, Integral) or value < 1:
-        raise ValueError(f"{name} is {value}: choose a whole number of 1 or more.")
 
 
 def _check_share(name: str, value: float) -> None:

@@ -7,8 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from utils.decoding.filters import PLAIN, Sampling, check_count
+from utils.decoding.filters import PLAIN, Sampling
 from utils.decoding.steps import Continuations, Limits, Step, extend
+from utils.inputs import check_count
 
 
 def sample(
@@ -31,7 +32,7 @@ def sample(
     Returns:
         B * num_samples rows, those of a prompt one after the other.
     """
-    check_count("num_samples", num_samples)
+    check_count(num_samples=num_samples)
 
     def draw(logits: Tensor) -> Tensor:
         probs = sampling(logits).softmax(dim=-1)

@@ -10,7 +10,7 @@ from typing import Any, Literal, Self
 import torch
 from torch import Tensor
 
-from utils.decoding.filters import NOTHING_LEFT, ban_repeated_ngrams, check_count, check_logits
+from utils.decoding.filters import NOTHING_LEFT, ban_repeated_ngrams, check_logits
 from utils.decoding.steps import (
     Continuations,
     Limits,
@@ -21,6 +21,7 @@ from utils.decoding.steps import (
     repeated_rows,
     without_padding,
 )
+from utils.inputs import check_count
 
 
 def greedy(
@@ -103,7 +104,7 @@ def beam_search(
         B * num_return_sequences rows, those of a prompt one after the other.
     """
     check_prompts(ids)
-    check_count("num_beams", num_beams)
+    check_count(num_beams=num_beams)
     if not 1 <= num_return_sequences <= num_beams:
         raise ValueError(
             f"num_return_sequences is {num_return_sequences}, but with num_beams={num_beams} it "

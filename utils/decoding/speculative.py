@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from utils.decoding.filters import PLAIN, Sampling, check_count, check_logits
+from utils.decoding.filters import PLAIN, Sampling, check_logits
 from utils.decoding.steps import Continuations, Decoder, Limits, Texts, check_prompts
+from utils.inputs import check_count
 
 
 class Draft(Protocol):
@@ -38,7 +39,7 @@ class NgramDraft:
     max_context: int = 3
 
     def __post_init__(self) -> None:
-        check_count("max_context", self.max_context)
+        check_count(max_context=self.max_context)
 
     def __call__(
         self, text: Tensor, num_drafted: int, sampling: Sampling, generator: torch.Generator | None
@@ -111,7 +112,7 @@ def speculative_sample(
     check_prompts(ids)
     if len(ids) != 1:
         raise ValueError(f"There are {len(ids)} prompts: speculative sampling takes one at a time.")
-    check_count("num_drafted", num_drafted)
+    check_count(num_drafted=num_drafted)
     texts = Texts(ids, Limits(**limits))
     counts = {"num_drafted": 0, "num_accepted": 0, "num_calls": 0}
     while not texts.are_finished:

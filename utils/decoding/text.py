@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -13,13 +12,13 @@ from torch import Tensor
 
 from utils.decoding.adapters import LibraryDecoder
 from utils.decoding.contrastive import contrastive_search
-from utils.decoding.filters import Sampling, check_count
+from utils.decoding.filters import Sampling
 from utils.decoding.sampling import sample
 from utils.decoding.search import beam_search, greedy
 from utils.decoding.speculative import speculative_sample
 from utils.decoding.steps import Continuations, Decoder
+from utils.inputs import check_count, checked_texts, choices
 from utils.models.modes import evaluating
-from utils.texts import checked_texts
 
 if TYPE_CHECKING:
     import numpy as np
@@ -220,15 +219,15 @@ def _checked_method(
 ) -> Method:
     """The method of this name, or ValueError if it cannot do what is asked."""
     if name not in METHODS:
-        raise ValueError(f"There is no method {name!r}: choose {_choices(name, METHODS)}.")
+        raise ValueError(f"There is no method {name!r}: choose {choices(name, METHODS)}.")
     method = METHODS[name]
     for setting in settings:
         if setting not in method.settings:
-            choices = _choices(setting, method.settings)
-            raise ValueError(f"{name} has no setting {setting!r}: choose {choices}.")
+            known = choices(setting, method.settings)
+            raise ValueError(f"{name} has no setting {setting!r}: choose {known}.")
     if name == "beam" and "num_beams" not in settings:
         raise ValueError(f"{name} needs to know num_beams: give 2 or more.")
-    check_count("num_samples", num_samples)
+    check_count(num_samples=num_samples)
     if num_samples > 1 and not method.is_drawn:
         raise ValueError(
             f"num_samples is {num_samples}, but {name} writes the same text each time: "
@@ -293,10 +292,3 @@ class _Counted:
     def states(self, ids: Tensor, cache: Any) -> Tensor:
         self.num_calls += 1
         return self.decoder.states(ids, cache)
-
-
-def _choices(name: str, names: Iterable[str]) -> str:
-    """The names that look like this one, or else all."""
-    names = list(names)
-    near = difflib.get_close_matches(name, names, cutoff=0.5) or names
-    return ", ".join(map(repr, near[:-1])) + " or " * (len(near) > 1) + repr(near[-1])

@@ -13,6 +13,8 @@ import evaluate
 import numpy as np
 from numpy.typing import ArrayLike
 
+from utils.inputs import as_array
+
 ENTITY_TAG = re.compile(r"O|[BIES]-.+")
 
 
@@ -64,7 +66,7 @@ class LabelMetric(Metric):
     feature = datasets.Value("int64")
 
     def checked(self, what: str, values: ArrayLike) -> np.ndarray:
-        ids = np.asarray(values)
+        ids = as_array(values)
         if ids.ndim != 1 or ids.dtype.kind not in "biuf" or (ids % 1).any():
             raise ValueError(f"{what} must be label ids, one whole number each: no NaN, no logits.")
         if ids.min() < 0:

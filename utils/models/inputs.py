@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from torch import Tensor
+from typing import TYPE_CHECKING
+
+from torch import Tensor, nn
 
 from utils.models.cache import check_length
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+NO_LIMIT = 1_000_000  # tokens: where neither model nor tokenizer names one
 
 
 def check_inputs(
@@ -36,3 +43,22 @@ def check_inputs(
             f"Token ids must be from 0 to {vocab_size - 1}, but these run from {input_ids.min()} "
             f"to {input_ids.max()}: the tokenizer belongs to another model."
         )
+
+
+def max_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int:
+    """Tokens that model and tokenizer take, special tokens counted.
+
+    RoBERTa and its like count positions from behind that of padding, and so have two fewer than
+    `max_position_embeddings`.
+    """
+    tables = [
+        module
+        for name, module in model.named_modules()
+        if name.endswith("position_embeddings") and isinstance(module, nn.Embedding)
+    ]
+    positions = [
+        table.num_embeddings - (0 if table.padding_idx is None else table.padding_idx + 1)
+        for table in tables
+    ]
+    limit = getattr(model.config, "max_position_embeddings", None)
+    return min([*(positions or [limit or NO_LIMIT]), tokenizer.model_max_length, NO_LIMIT])

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 
 from utils.plotting.heatmaps import draw_cells
 from utils.plotting.style import GREY, PAGE_WIDTH, new_figure
-from utils.plotting.text import text_width
+from utils.plotting.text import plain, text_width
 from utils.plotting.validation import class_ids, not_empty, same_length
 
 MIN_CELL, MAX_CELL = 0.28, 0.62  # inches: two decimals at a legible size, and at a handsome one
@@ -47,6 +47,7 @@ def plot_confusion_matrix(
         ax.set_xticks(range(len(class_names)), class_names, rotation=90)
         ax.set_yticks(range(len(class_names)), class_names)
         ax.set(title=name, xlabel="predicted class")
+        plain([ax.title, *ax.get_xticklabels(), *ax.get_yticklabels()])
         if ax.get_subplotspec().is_first_col():
             ax.set_ylabel("true class (share of its row)")
     for ax in axes[len(matrices) :]:

@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from utils.plotting.style import INK, PALETTE, new_figure
+from utils.plotting.text import plain
 from utils.plotting.validation import finite, same_length
 
 
@@ -40,6 +41,7 @@ def plot_lengths(
         medianprops={"color": INK, "linewidth": 1.5},
         boxprops={"facecolor": PALETTE[5], "edgecolor": INK},
     )
+    plain(ax.get_yticklabels())
     ax.set_xlim(left=0)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     return fig

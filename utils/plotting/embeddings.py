@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from utils.plotting.style import category_colors, new_figure, sequential_colormap
+from utils.plotting.text import plain
 from utils.plotting.validation import class_ids, finite, same_length
 
 GRID_SIZE = 20  # hexagons across a panel
@@ -46,6 +47,7 @@ def plot_embedding_panels(
             cmap = sequential_colormap(color)
             ax.hexbin(*members.T, extent=(left, right, bottom, top), cmap=cmap, **style)
         ax.set(title=f"{name} (n = {len(members):,})", xticks=[], yticks=[])
+        plain([ax.title])
         ax.set(xlim=(left, right), ylim=(bottom, top))
         ax.spines[:].set_visible(True)
     for ax in axes[len(class_names) :]:

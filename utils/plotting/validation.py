@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
+from utils.inputs import as_array
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -25,7 +27,7 @@ def same_length(**named: Sized) -> None:
 
 def finite(what: str, values: ArrayLike, ndim: int = 1) -> np.ndarray:
     """`values` as a non-empty float array of `ndim` axes; matplotlib would drop a NaN."""
-    array = np.asarray(values, dtype=float)
+    array = as_array(values).astype(float)
     if array.ndim != ndim:
         raise ValueError(f"{what} must have {ndim} axes, but its shape is {array.shape}.")
     not_empty(what, array)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from transformers import BatchEncoding, PreTrainedTokenizerBase
 
+from utils import inputs
 from utils.tagging.errors import TaggingError
 from utils.tagging.model import IGNORED
 
@@ -56,7 +57,7 @@ def encode_words(
     if not tokenizer.is_fast:
         raise TaggingError("This tokenizer cannot tell words apart: load it with use_fast=True.")
     for row, words in enumerate(sentences):
-        if not words:
+        if not len(words):
             raise TaggingError(f"Sentence {row} of the batch has no words: leave it out.")
     options = {"is_split_into_words": True, "truncation": False, "verbose": False} | kwargs
     sentences = [list(words) for words in sentences]
@@ -109,7 +110,7 @@ def align_predictions(
     """Tags of each sentence's words, predicted and gold; positions that are IGNORED drop out.
 
     Args:
-        predictions: (B, T, C) logits.
+        predictions: (B, T, C) logits, or a tuple that begins with them.
         label_ids: (B, T).
         names: C tags in the order of their ids.
 
@@ -128,7 +129,7 @@ def checked_logits(
     predictions: ArrayLike, label_ids: ArrayLike, names: Sequence[str]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Both as arrays, (B, T, C) and (B, T), or TaggingError."""
-    logits, labels = np.asarray(predictions), np.asarray(label_ids)
+    logits, labels = inputs.checked_logits(predictions), inputs.as_array(label_ids)
     if logits.shape != (*labels.shape, len(names)) or labels.ndim != 2:
         raise TaggingError(
             f"The logits have shape {logits.shape} and the labels {labels.shape}: give (B, T, "

@@ -59,6 +59,9 @@ def entity_report(gold: Sentences, predicted: Sentences) -> pd.DataFrame:
     from utils.metrics.checks import same_words
 
     same_words(predicted, gold)
+    gold, predicted = (
+        [[*tags] for tags in part] for part in (gold, predicted)
+    )  # lists for seqeval
     report = classification_report(gold, predicted, output_dict=True, zero_division=0)
     frame = pd.DataFrame(report).T.rename(columns={"f1-score": "f1"})
     return frame.rename(index=lambda row: row.removesuffix(" avg")).astype({"support": int})

@@ -12,10 +12,11 @@ import numpy as np
 import pandas as pd
 import torch
 from matplotlib.colors import to_hex
-from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from utils.assets.words import TOKEN
+from utils.inputs import checked_logits, checked_texts
+from utils.models.inputs import max_tokens
 from utils.models.modes import evaluating
 from utils.plotting.style import INK, category_colors, lighten
 from utils.tagging.alignment import encode_words
@@ -117,8 +118,9 @@ def tag_text(text: str, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBa
 
     Raises:
         TaggingError: no words, or a word with more tokens than the model takes.
+        ValueError: half of a character in the text, or logits that are NaN.
     """
-    text = unicodedata.normalize("NFC", text)
+    text = unicodedata.normalize("NFC", *checked_texts(text))
     matches = list(TOKEN.finditer(text))
     if not matches:
         raise TaggingError("The text has no words: give one with a letter, digit or sign.")
@@ -159,27 +161,10 @@ def _tag_windows(
         encoding = encode_words(batch, tokenizer, padding=True, return_tensors="pt")
         with evaluating(model):
             logits = model(**encoding.to(model.device)).logits  # (B, T, C)
-        for row, (words, tags) in enumerate(zip(batch, logits.argmax(-1).tolist(), strict=True)):
+        best = checked_logits(logits).argmax(-1)  # (B, T)
+        for row, (words, tags) in enumerate(zip(batch, best.tolist(), strict=True)):
             firsts = (encoding.word_to_tokens(row, word).start for word in range(len(words)))
             yield [model.config.id2label[tags[first]] for first in firsts]
-
-
-def max_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int:
-    """Tokens that model and tokenizer take, special tokens counted.
-
-    RoBERTa and its like count positions from behind that of padding, and so have two fewer than
-    `max_position_embeddings`.
-    """
-    tables = [
-        module
-        for name, module in model.named_modules()
-        if name.endswith("position_embeddings") and isinstance(module, nn.Embedding)
-    ]
-    positions = [
-        table.num_embeddings - (0 if table.padding_idx is None else table.padding_idx + 1)
-        for table in tables
-    ]
-    return min([*positions, tokenizer.model_max_length])
 
 
 def word_windows(lengths: Sequence[int], room: int) -> list[range]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from datasets import Dataset, Sequence, Value
+from datasets import Dataset, List, Value
 from torch import Tensor
 from torch.nn import functional as F
 from transformers import (
@@ -16,6 +18,10 @@ from transformers import (
     Trainer,
     TrainingArguments,
 )
+
+from utils.inputs import check_count, checked_logits, checked_texts
+from utils.models.inputs import max_tokens
+from utils.models.modes import evaluating
 
 TEACHER_LOGITS = "teacher_logits"
 
@@ -39,10 +45,10 @@ def kd_loss(student_logits: Tensor, teacher_logits: Tensor, temperature: float) 
     Args:
         student_logits: (B, N).
         teacher_logits: (B, N); no gradient goes through them.
-        temperature: T, above 0.
+        temperature: T, above 0 and finite.
 
     Raises:
-        ValueError: the shapes differ, or the temperature is not above 0.
+        ValueError: the shapes differ, or the temperature is out of its range.
     """
     check_temperature(temperature)
     if student_logits.shape != teacher_logits.shape:
@@ -52,8 +58,9 @@ def kd_loss(student_logits: Tensor, teacher_logits: Tensor, temperature: float) 
         )
     student_log_probs = F.log_softmax(student_logits / temperature, dim=-1)
     teacher_log_probs = F.log_softmax(teacher_logits.detach() / temperature, dim=-1)
+    lowest = torch.finfo(teacher_log_probs.dtype).min  # times a probability of 0 it is 0, -inf NaN
     divergence = F.kl_div(
-        student_log_probs, teacher_log_probs, reduction="batchmean", log_target=True
+        student_log_probs, teacher_log_probs.clamp(lowest), reduction="batchmean", log_target=True
     )
     return temperature**2 * divergence
 
@@ -62,7 +69,7 @@ def kd_loss(student_logits: Tensor, teacher_logits: Tensor, temperature: float) 
 def teacher_logits(
     teacher: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
-    texts: list[str],
+    texts: Sequence[str],
     *,
     batch_size: int = 64,
     bf16: bool = False,
@@ -72,19 +79,25 @@ def teacher_logits(
     Texts of like length share a batch, so that little is spent on padding.
 
     Args:
-        teacher: a sequence classifier; it is left in evaluation mode.
+        teacher: a sequence classifier, which stays in its mode.
         tokenizer: the teacher's own; it may differ from the student's.
         bf16: whether to compute under bfloat16 autocast.
+
+    Raises:
+        ValueError: no texts, no strings, a batch size below 1, or logits that are NaN.
     """
-    teacher.eval()
-    encoded = tokenizer(texts, truncation=True)
+    check_count(batch_size=batch_size)
+    texts = checked_texts(texts)
+    encoded = tokenizer(texts, truncation=True, max_length=max_tokens(teacher, tokenizer))
     lengths = torch.tensor([len(ids) for ids in encoded["input_ids"]])  # (N,)
     logits = torch.empty(len(texts), teacher.config.num_labels)
-    for rows in lengths.argsort(descending=True).split(batch_size):
+    for rows in lengths.argsort(descending=True).split(int(batch_size)):
         batch = {name: [column[row] for row in rows] for name, column in encoded.items()}
         batch = tokenizer.pad(batch, return_tensors="pt").to(teacher.device)
-        with torch.autocast(teacher.device.type, torch.bfloat16, enabled=bf16):
+        autocast = torch.autocast(teacher.device.type, torch.bfloat16, enabled=bf16)
+        with autocast, evaluating(teacher):
             logits[rows] = teacher(**batch).logits.float().cpu()
+    checked_logits(logits)
     return logits
 
 
@@ -101,7 +114,7 @@ def add_teacher_logits(
     for all epochs and all runs; `DistillationTrainer` takes the column where it finds one.
     """
     logits = teacher_logits(teacher, tokenizer, list(dataset["text"]), bf16=bf16)
-    return dataset.add_column(TEACHER_LOGITS, logits.tolist(), feature=Sequence(Value("float32")))
+    return dataset.add_column(TEACHER_LOGITS, logits.tolist(), feature=List(Value("float32")))
 
 
 @dataclass
@@ -199,8 +212,8 @@ class DistillationTrainer(Trainer):
 
 
 def check_temperature(temperature: float) -> None:
-    """Raise ValueError unless the temperature is above 0."""
-    if not temperature > 0:
+    """Raise ValueError unless the temperature is above 0 and finite."""
+    if not 0 < temperature < math.inf:
         raise ValueError(f"temperature={temperature:g} cannot soften: use a number above 0.")
 
 

@@ -7,6 +7,8 @@ from collections.abc import Callable
 import pandas as pd
 from transformers import EvalPrediction, PreTrainedModel, Trainer
 
+from utils.inputs import checked_logits
+
 LOSSES = {"loss": "training_loss", "eval_loss": "validation_loss"}
 NO_METRIC = ("runtime", "samples_per_second", "steps_per_second")
 
@@ -30,7 +32,7 @@ def intent_metrics(oos_id: int) -> Callable[[EvalPrediction], dict[str, float]]:
 
     def compute_metrics(prediction: EvalPrediction) -> dict[str, float]:
         labels = prediction.label_ids  # (N,)
-        is_correct = prediction.predictions.argmax(axis=-1) == labels
+        is_correct = checked_logits(prediction.predictions).argmax(axis=-1) == labels
         is_oos = labels == oos_id
         parts = {
             "accuracy": is_correct,

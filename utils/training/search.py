@@ -15,6 +15,10 @@ from transformers import (
     TrainingArguments,
 )
 
+from utils.inputs import check_count, choices
+
+NONE_FINISHED = "No trials are completed yet"  # how optuna begins; the study is whole
+
 
 def search_settings(
     trainer: Trainer,
@@ -33,15 +37,37 @@ def search_settings(
         trainer: made with `model_init`, so that every trial starts afresh.
         hp_space: names arguments of the trainer and draws a value for each from the trial.
         num_trials: finished and pruned ones together.
+
+    Returns:
+        The study, also where no trial finished (all pruned, or their metric NaN).
+
+    Raises:
+        ValueError: `num_trials` below 1, an argument that the trainer lacks, or an unknown metric.
     """
+    check_count(num_trials=num_trials)
+
+    def checked_space(trial: optuna.Trial) -> Mapping[str, Any]:
+        values = hp_space(trial)
+        for name in values:
+            if name not in arguments:
+                known = choices(name, arguments)
+                raise ValueError(f"The trainer has no argument {name!r}: choose {known}.")
+        return values
+
+    def objective(metrics: Mapping[str, float]) -> float:
+        if metric not in metrics:
+            known = choices(metric, metrics)
+            raise ValueError(f"The evaluation has no metric {metric!r}: choose {known}.")
+        return metrics[metric]
+
     arguments = copy.copy(vars(trainer.args))
     storage, name = optuna.storages.InMemoryStorage(), "settings"
     verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
         trainer.hyperparameter_search(
-            hp_space,
-            compute_objective=lambda metrics: metrics[metric],
+            checked_space,
+            compute_objective=objective,
             n_trials=num_trials,
             direction="maximize",
             backend="optuna",
@@ -50,6 +76,9 @@ def search_settings(
             sampler=optuna.samplers.TPESampler(seed=0),
             pruner=pruner or optuna.pruners.NopPruner(),
         )
+    except ValueError as error:
+        if NONE_FINISHED not in str(error):
+            raise
     finally:
         optuna.logging.set_verbosity(verbosity)
         vars(trainer.args).update(arguments)

@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 from numpy.typing import ArrayLike
 
-from utils.plotting.attention.inputs import as_array, check_weights, softmax_scores
+from utils.plotting.attention.inputs import as_floats, check_weights, softmax_scores
 from utils.plotting.style import LIGHT_GREY, PAGE_WIDTH, PALETTE, lighten, new_figure
 from utils.plotting.text import drawable, text_width
 from utils.plotting.validation import not_empty
@@ -60,10 +60,11 @@ def plot_attention_heads(
     fig, axes = heatmap_axes(title, len(panels), tokens, keys)
     turn = 90 if max(map(len, keys)) > 1 else 0  # single characters stand upright
     for ax, (name, panel) in zip(axes, panels.items(), strict=True):
-        weights = as_array(panel)
+        weights = as_floats(panel)
         check_weights(repr(name), weights, tokens, keys)
         image = ax.imshow(weights, cmap="Blues", vmin=0, vmax=1)
-        ax.set(title=name, xlabel="key")
+        ax.set_title(drawable(name), parse_math=False)
+        ax.set_xlabel("key")
         ax.set_xticks(range(len(keys)), [*map(drawable, keys)], rotation=turn, **LABEL)
         ax.set_yticks(range(len(tokens)), [*map(drawable, tokens)], **LABEL)
         first = ax.get_subplotspec().is_first_col()

@@ -6,15 +6,15 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import softmax
 
+from utils.inputs import as_array
+
 MAX_TOKENS = 48  # two columns of more tokens are longer than a screen
 SUM_TOLERANCE = 0.02  # bf16 weights sum to 1 within about 0.01
 
 
-def as_array(values: ArrayLike) -> np.ndarray:
-    """`values` as float64; a torch tensor may need gradients, be bf16 or lie on a GPU."""
-    if hasattr(values, "detach"):
-        values = values.detach().float().cpu().numpy()
-    return np.asarray(values, dtype=np.float64)
+def as_floats(values: ArrayLike) -> np.ndarray:
+    """`values` as float64, of tensors as well."""
+    return as_array(values).astype(np.float64)
 
 
 def stack_layers(what: str, layers: Sequence[ArrayLike]) -> np.ndarray:
@@ -24,7 +24,7 @@ def stack_layers(what: str, layers: Sequence[ArrayLike]) -> np.ndarray:
             f"{what} is empty: load the model with attn_implementation='eager' and call it with "
             "output_attentions=True."
         )
-    stacked = np.stack([as_array(layer) for layer in layers])
+    stacked = np.stack([as_floats(layer) for layer in layers])
     if stacked.ndim == 5 and stacked.shape[1] == 1:
         stacked = stacked[:, 0]
     if stacked.ndim != 4:
