@@ -15,7 +15,16 @@ PYTEST = $(BIN)/python -m pytest --durations=10
 # Two processes with one thread each: with two threads each they would wait for one another.
 PAIR = OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(PYTEST) -n2
 TEST_HUB = CHAPTERS="$(CHAPTERS)" $(PAIR) --dist worksteal tests/hub/test_chapters.py
-RUN_OPTIONS = --assets $(ASSETS) --scale $(SCALE) --jobs $(JOBS) $(if $(RESUME),--resume)
+RUN_OPTIONS = --assets $(ASSETS) --scale $(SCALE) --jobs $(JOBS) $(if $(filter-out 0 no false off,$(RESUME)),--resume)
+
+ifneq ($(NLP_ASSETS_DIR),)  # relative to this folder, wherever a kernel runs
+export NLP_ASSETS_DIR := $(abspath $(patsubst ~/%,$(HOME)/%,$(NLP_ASSETS_DIR)))
+endif
+ifneq ($(filter command environment,$(origin PYTHON)),)
+ifneq ($(wildcard $(INSTALLED)),)
+$(info PYTHON has no effect: $(VENV) was made before; make clean removes it.)
+endif
+endif
 
 .DEFAULT_GOAL := help
 .PHONY: help run pages report nightly test unit nbval test-hub lint assets lab notebooks bench clean
@@ -34,8 +43,8 @@ pages: $(INSTALLED)  ## Build HTML pages from what was run
 report: $(INSTALLED)  ## Draw the history of all runs and say what drifted
 	$(BIN)/python -m utils.runner report
 
-nightly: $(INSTALLED)  ## Run all notebooks, build pages and report, then test-hub
-	status=0; $(BIN)/python -m utils.runner nightly $(RUN_OPTIONS) || status=$$?; \
+nightly: $(INSTALLED)  ## Run notebooks, build pages and report, then test-hub
+	status=0; $(BIN)/python -m utils.runner nightly $(CHAPTERS) $(RUN_OPTIONS) || status=$$?; \
 	if [ $$status -ne 130 ]; then $(TEST_HUB) || status=1; fi; exit $$status  # 130: interrupted
 
 test: lint unit nbval  ## Check everything: lint, unit tests, notebooks

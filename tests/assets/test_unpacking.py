@@ -173,3 +173,8 @@ def test_the_cache_is_the_users_by_default(monkeypatch: pytest.MonkeyPatch) -> N
     assert cache_dir().is_absolute()
     monkeypatch.setenv("NLP_ASSETS_DIR", "~/assets")
     assert cache_dir() == Path.home() / "assets"
+    monkeypatch.setenv("NLP_ASSETS_DIR", "mine")
+    here = Path.cwd()
+    assert cache_dir() == here / "mine"
+    monkeypatch.chdir("/")
+    assert cache_dir() == here / "mine", "and so in the kernels that this process starts"

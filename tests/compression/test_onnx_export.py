@@ -13,7 +13,7 @@ from utils.compression import (
     optimize,
     parity_table,
 )
-from utils.compression.files import complete_or_absent
+from utils.files import complete_or_absent
 
 
 def test_logits_are_those_of_torch_for_any_length_and_batch_size(small_bert, tokenizer, onnx_file):

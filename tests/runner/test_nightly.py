@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from bs4 import BeautifulSoup
-from nbformat.v4 import new_code_cell, new_markdown_cell
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from PIL import Image
 from tiny_notebooks import add, tiny
 from typer.testing import CliRunner, Result
@@ -214,3 +214,21 @@ def test_contents_list_what_was_not_executed_too(
     card = index.select(".cards li")[2]
     assert card.find("a") is None
     assert "not executed" in card.text
+
+
+def test_a_night_with_a_notebook_that_is_none_yet_still_has_pages_and_report(
+    project: Path,
+) -> None:
+    path = add(project, "Untitled", new_notebook(cells=[new_code_cell("")]))
+    result = CliRunner().invoke(app, ["nightly", "Untitled"])
+    assert result.exit_code == 1
+    assert path.stem in result.output
+    for page in ("report.html", "pages/packaged-small/index.html"):
+        assert "Untitled" in (project / "build" / page).read_text()
+
+
+@pytest.mark.parametrize("options", [["--timeout", "-5"], ["--jobs", "0"], ["--scale", "big"]])
+def test_options_out_of_range_are_refused(project: Path, options: list[str]) -> None:
+    result = CliRunner().invoke(app, ["nightly", *options])
+    assert result.exit_code == 2
+    assert options[0] in result.output

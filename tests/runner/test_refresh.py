@@ -1,7 +1,10 @@
 """The command `refresh`, with real kernels."""
 
+import subprocess
+import sys
 from pathlib import Path
 
+from IPython.core.inputtransformer2 import TransformerManager
 from nbformat import NotebookNode, from_dict
 from nbformat.v4 import new_code_cell, new_markdown_cell
 from tiny_notebooks import PARAMETERS, TITLE, add, tiny
@@ -13,7 +16,7 @@ from utils.runner.cli import app
 from utils.runner.outcomes import prepared
 
 REPOSITORY = "https://github.com/someone/somewhere"
-PROSE = "Words explain what each line of code in this chapter does, and what to look at. " * 4
+PROSE = "Words explain what each line of code in this chapter does, and what to look at. " * 5
 CHAPTER = [
     'from utils.chapter import start\n\nchapter = start("01_real", assets=assets, scale=scale)',
     "from matplotlib.figure import Figure\n\nFigure(figsize=(1, 1))",
@@ -78,6 +81,17 @@ def test_generated_cells_know_the_repository(project: Path) -> None:
     assert f"(https://colab.research.google.com/github/{page})" in badges
     assert f"(https://kaggle.com/kernels/welcome?src=https://github.com/{page})" in badges
     assert f"%pip install --quiet git+{REPOSITORY}" in setup.source
+
+
+def test_another_utils_beside_the_notebook_is_named(project: Path) -> None:
+    """The book's own helpers have that name; pip would install the collection in vain."""
+    setup = prepared(tiny(), project / "notebooks" / "tiny.ipynb", project).cells[1].source
+    (project / "utils.py").write_text("def plot(): ...")
+    code = TransformerManager().transform_cell(setup)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stderr.splitlines()[-1] == (
+        f"ImportError: {project / 'utils.py'} hides the collection's utils: rename it."
+    )
 
 
 def test_a_failing_notebook_and_one_without_title_stay_as_they_were(project: Path) -> None:

@@ -31,7 +31,7 @@ def path(project: Path) -> Path:
 def valid(project: Path, path: Path) -> NotebookNode:
     """Cells: title, setup, parameters, start, figure, words, summary."""
     notebook = prepared(tiny(START, "figure"), path, project)
-    notebook.cells.insert(FIGURE + 1, new_markdown_cell(TEXT * 2))
+    notebook.cells.insert(FIGURE + 1, new_markdown_cell(TEXT * 3))
     notebook.cells[SUMMARY].source = "chapter.summary()"
     for count, cell in enumerate(code(notebook), start=1):
         cell.execution_count = count
@@ -153,7 +153,7 @@ def drop_title(notebook: NotebookNode) -> None:
         ),
         (output(3, stream("stdout", "word " * 5_000)), r"In \[3\] shows 25,000 characters"),
         (source(FIGURE, "load('/home/me/model')"), "source of cell 4 names .*: /home/me"),
-        (source(5, TEXT * 2 + "C:\\Users\\me"), "source of cell 5 names .*Users"),
+        (source(5, TEXT * 3 + "C:\\Users\\me"), "source of cell 5 names .*Users"),
         (data(3, {"text/html": "<b>/tmp/xyz</b>"}), r"output of In \[3\] names .*: /tmp/xyz"),
         (name_the_project, r"output of In \[3\] names a path of one machine"),
         (name_a_home_in_output_metadata, r"output of In \[4\] names .*: /Users/me"),
@@ -179,8 +179,8 @@ def drop_title(notebook: NotebookNode) -> None:
         (data(SUMMARY, {SUMMARY_MIME: summary(scale="full")}), "executed at packaged/full"),
         (talk_after_summary, "not in the last cell with output"),
         (write_long_cells, "p90 .* is 16, the limit is 15"),
-        (source(5, " ".join(TEXT.split()[:10])), "words of prose for 12 lines"),
-        (source(5, TEXT * 6), "words of prose for 12 lines"),
+        (source(5, " ".join(TEXT.split()[:10])), "words of prose for 15 lines"),
+        (source(5, TEXT * 7), "words of prose for 15 lines"),
         (type_badges, "badges or setup cell are out of date"),
         (type_setup, "badges or setup cell are out of date"),
         (drop_title, "must be markdown that begins with the title"),

@@ -21,10 +21,15 @@ MANIFEST = "manifest.json"  # name -> [size, sha256] of the files in a folder
 
 
 def cache_dir() -> Path:
-    """`NLP_ASSETS_DIR`, or a folder in the user's cache."""
+    """`NLP_ASSETS_DIR`, or a folder in the user's cache.
+
+    Processes that this one starts elsewhere, as the runner does, find a relative path again.
+    """
     chosen = os.environ.get("NLP_ASSETS_DIR")
     if chosen:
-        return Path(chosen).expanduser().absolute()
+        folder = Path(chosen).expanduser().absolute()
+        os.environ["NLP_ASSETS_DIR"] = str(folder)
+        return folder
     return platformdirs.user_cache_path("nlp-transformers")
 
 

@@ -21,6 +21,7 @@ from rich.table import Column, Table
 
 from utils.benchmarking.errors import BenchmarkError
 from utils.benchmarking.timing import Comparison
+from utils.files import write_text
 from utils.quiet import quiet_libraries
 
 BENCHMARKS = {  # modules of this package, and the titles of their tables
@@ -60,14 +61,8 @@ class Record:
 
     def save(self, folder: Path = RECORDS) -> Path:
         """Write the record to `folder` as JSON, complete or not at all, and return its path."""
-        folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{self.name}-{self.created.replace(':', '')}.json"
-        partial = path.with_suffix(f".{os.getpid()}.partial")
-        try:
-            partial.write_text(json.dumps(vars(self), indent=1, default=_plain), encoding="utf-8")
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
+        write_text(json.dumps(vars(self), indent=1, default=_plain), path)
         return path
 
 

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from utils.compression.classifier import INPUT_NAMES, onnx_runner, torch_runner
-from utils.compression.files import complete_or_absent
 from utils.compression.sessions import Inputs, create_session
+from utils.files import complete_or_absent
 from utils.models.modes import evaluating
 from utils.quiet import without_warnings
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from utils.compression.files import complete_or_absent
+from utils.files import complete_or_absent
 from utils.quiet import without_warnings
 
 if TYPE_CHECKING:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import difflib
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -13,8 +14,11 @@ from IPython.core.inputtransformer2 import TransformerManager
 from nbformat import NotebookNode, ValidationError
 from nbformat.reader import NotJSONError
 
+from utils.files import write_text
+
 FOLDER = "notebooks"
 ASSET_CALLS = {"checkpoint", "dataset", "files"}
+COPY = re.compile(r"[-_ ]copy\d*$")  # JupyterLab's "Duplicate", among others
 
 
 class NotebookError(ValueError):
@@ -62,16 +66,6 @@ def write(notebook: NotebookNode, path: Path) -> None:
     write_text(nbformat.writes(notebook) + "\n", path)
 
 
-def write_text(text: str, path: Path) -> None:
-    """Write `text`; the file changes at once or not at all."""
-    partial = path.with_name(f".{path.name}.part")
-    try:
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
 def has_tag(cell: NotebookNode, tag: str) -> bool:
     """Whether `cell` carries `tag`."""
     return tag in cell.metadata.get("tags", [])
@@ -85,8 +79,12 @@ def title_cell(notebook: NotebookNode) -> NotebookNode:
     return first
 
 
-def title(notebook: NotebookNode) -> str:
-    return title_cell(notebook).source.splitlines()[0].removeprefix("# ").strip()
+def title(notebook: NotebookNode, path: Path) -> str:
+    """The title; the file's name where the first cell has none."""
+    try:
+        return title_cell(notebook).source.splitlines()[0].removeprefix("# ").strip()
+    except NotebookError:
+        return path.stem
 
 
 def syntax_trees(notebook: NotebookNode) -> Iterator[tuple[NotebookNode, ast.Module]]:
@@ -112,7 +110,7 @@ def needed_assets(notebook: NotebookNode) -> list[str]:
 
 def _select_one(name: str, notebooks: Sequence[Path]) -> Path:
     called = {alias: path for path in reversed(notebooks) for alias in _aliases(path)}
-    wanted = name.removesuffix(".ipynb").rpartition("/")[2].lower().replace("-", "_")
+    wanted = _normal(name.removesuffix(".ipynb").rpartition("/")[2])
     wanted = wanted.lstrip("0") if wanted.isdigit() else wanted
     if wanted in called:
         return called[wanted]
@@ -121,10 +119,15 @@ def _select_one(name: str, notebooks: Sequence[Path]) -> Path:
     raise NotebookError(f'There is no notebook "{name}"; choose one of: {", ".join(choice)}.')
 
 
+def _normal(name: str) -> str:
+    return name.lower().replace("-", "_")
+
+
 def _aliases(path: Path) -> Iterator[str]:
-    yield path.stem.lower()
-    number, _, name = path.stem.lower().partition("_")
-    if number.isdigit():
+    stem = _normal(path.stem)
+    yield stem
+    number, _, name = stem.partition("_")
+    if number.isdigit() and not COPY.search(stem):
         yield name
         if path.parent.name == FOLDER:
             yield number.lstrip("0")

@@ -21,7 +21,10 @@ from importlib import import_module
 
 try:
     import_module("utils.chapter")
-except ModuleNotFoundError:
+except ModuleNotFoundError as error:
+    if error.name == "utils.chapter":
+        other = import_module("utils").__file__
+        raise ImportError(f"{{other}} hides the collection's utils: rename it.") from None
     %pip install --quiet git+{repository}"""
 
 

@@ -12,6 +12,7 @@ import typer
 
 from utils.assets.errors import AssetError
 from utils.chapter import ASSETS, SCALES, project_root
+from utils.files import write_text
 from utils.notebooks.files import NotebookError, find, needed_assets, read, select
 from utils.runner import readme
 from utils.runner.executions import write_results
@@ -32,7 +33,7 @@ Chapters = Annotated[
 ]
 AssetsDial = Annotated[Assets, typer.Option(help="Models and data.")]
 ScaleDial = Annotated[Scale, typer.Option(help="Sizes.")]
-Timeout = Annotated[float, typer.Option(help="Stop a notebook after so many seconds.")]
+Timeout = Annotated[float, typer.Option(min=1, help="Stop a notebook after so many seconds.")]
 Jobs = Annotated[int, typer.Option(min=1, help="Run so many notebooks at a time.")]
 Resume = Annotated[
     bool, typer.Option("--resume", help="Skip what is done for the same code, dials and versions.")
@@ -87,21 +88,26 @@ def report() -> None:
 
 @app.command()
 def nightly(
+    chapters: Chapters = None,
     assets: AssetsDial = Assets.packaged,
     scale: ScaleDial = Scale.small,
     timeout: Timeout = TIMEOUT,
     jobs: Jobs = 1,
     resume: Resume = False,
 ) -> None:
-    """Run all notebooks, build pages and report; exit status 1 if a notebook failed."""
+    """Run notebooks, build pages and report; exit status 1 if anything of it failed."""
     status = 0
-    try:
-        run(None, assets, scale, timeout, jobs, resume)
-    except typer.Exit as exit_:
-        status = exit_.exit_code
-    if status != INTERRUPTED:
-        pages(assets, scale)
-        report()
+    for step in (
+        lambda: run(chapters, assets, scale, timeout, jobs, resume),
+        lambda: pages(assets, scale),
+        report,
+    ):
+        try:
+            step()
+        except typer.Exit as exit_:
+            status = status or exit_.exit_code
+        if status == INTERRUPTED:
+            break
     raise typer.Exit(status)
 
 
@@ -122,7 +128,7 @@ def table() -> None:
     path = root / "README.md"
     with _errors_as_sentences():
         text = readme.updated(path.read_text(encoding="utf-8"), root)
-        path.write_text(text, encoding="utf-8")
+        write_text(text, path)
         typer.echo(readme.chapters(root))
 
 

@@ -16,7 +16,8 @@ from typing import Any
 from nbformat import NotebookNode, from_dict
 
 from utils.chapter import ASSETS, SCALES, Result, read_results, read_summary
-from utils.notebooks.files import FOLDER, NotebookError, find, read, write_text
+from utils.files import write_text
+from utils.notebooks.files import FOLDER, NotebookError, find, read
 from utils.runner.provenance import Dials, Provenance
 
 STAMP = "nlp-transformers"  # the key in the metadata of an executed notebook

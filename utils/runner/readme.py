@@ -33,7 +33,7 @@ def chapters(root: Path) -> str:
 def _row(notebook: NotebookNode, path: Path, root: Path) -> tuple[str, ...]:
     summary = read_summary(notebook)
     return (
-        f"[{title(notebook)}]({path.relative_to(root).as_posix()})",
+        f"[{title(notebook, path)}]({path.relative_to(root).as_posix()})",
         notebook.metadata.get("description", ""),
         f"{summary['seconds']:.0f}" if summary else "",
         *headline_cells(headline(results_of(notebook))),

@@ -11,7 +11,8 @@ from pathlib import Path
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 
-from utils.notebooks.files import NotebookError, find, write_text
+from utils.files import write_text
+from utils.notebooks.files import NotebookError, find
 from utils.plotting import PALETTE, set_style
 from utils.runner import history
 from utils.runner.drift import Series, findings, series_of

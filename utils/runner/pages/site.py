@@ -12,8 +12,9 @@ from pathlib import Path
 from markupsafe import Markup
 from nbformat import NotebookNode
 
+from utils.files import write_text
 from utils.notebooks.clean import ERROR_TAG
-from utils.notebooks.files import FOLDER, NotebookError, find, has_tag, read, title, write_text
+from utils.notebooks.files import FOLDER, NotebookError, find, has_tag, read, title
 from utils.runner.executions import Execution, executed_file, headline, read_execution
 from utils.runner.pages.notebook import body, outline, thumbnail
 from utils.runner.pages.templates import render
@@ -87,7 +88,7 @@ def _write_pages(
 
 def _entry(path: Path, root: Path, found: tuple[Execution, NotebookNode] | None) -> Entry:
     execution, notebook = found or (None, read(path))
-    words = title(notebook), notebook.metadata.get("description", "")
+    words = title(notebook, path), notebook.metadata.get("description", "")
     if execution is None:
         return Entry(*words)
     failed = bool(execution.stamp.failure)
