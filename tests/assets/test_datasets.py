@@ -18,6 +18,7 @@ from utils.assets.errors import AssetError
 from utils.assets.fetch import fetch, original
 from utils.assets.home.intents import read_commands
 from utils.assets.splits import hold_out, hold_out_groups
+from utils.assets.words import TOKEN
 
 DIGESTS = {  # of all rows in their order
     "short_texts": "f2fc404d39a182c2",
@@ -286,3 +287,17 @@ def test_counts_add_up_by_language(loaded: dict[str, DatasetDict]) -> None:
         for rows in data.values()
     )
     assert table.loc["HassTurnOn", "de"] == turned_on > 0
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("नमस्ते दुनिया", ["नमस्ते", "दुनिया"]),
+        ("שָׁלוֹם עולם", ["שָׁלוֹם", "עולם"]),
+        ("السَّلَامُ عَلَيْكُمْ", ["السَّلَامُ", "عَلَيْكُمْ"]),
+        ("cafe\u0301 à 3 km²!", ["cafe\u0301", "à", "3", "km²", "!"]),
+        ("I ❤️ 東京", ["I", "❤", "\ufe0f", "東京"]),
+    ],
+)
+def test_combining_marks_belong_to_their_word(text: str, words: list[str]) -> None:
+    assert TOKEN.findall(text) == words

@@ -1,5 +1,6 @@
 """Where the words of a text are, alike for data sets and for what reads them."""
 
-import re
+import regex
 
-TOKEN = re.compile(r"\w+|[^\w\s]")  # a word, or a single mark
+# A word with its combining marks (of Hindi, or of vocalised Arabic), or a single sign.
+TOKEN = regex.compile(r"(?!\p{M})[\w\p{N}]+|\S")
