@@ -337,3 +337,13 @@ def test_a_static_model_must_be_calibrated_first(network, spirals):
     model = simulate_quantization(network, static=True)
     with pytest.raises(RuntimeError, match="calibrate first"):
         model(spirals[0])
+
+
+def test_ranges_come_from_data_and_without_dropout(spirals):
+    network = nn.Sequential(nn.Dropout(0.5), nn.Linear(2, 2))
+    model = simulate_quantization(network, bits=8, static=True).train()
+    ranges = calibrate(model, [spirals[0]])
+    assert ranges["max"].item() == pytest.approx(spirals[0].max().item())
+    assert model.training
+    with pytest.raises(ValueError, match=r"^There is no batch to learn ranges from"):
+        calibrate(model, [])

@@ -154,3 +154,8 @@ def test_positions_that_do_not_begin_at_zero_are_refused():
     )  # fmt: skip
     with pytest.raises(ValueError, match="has no absolute positions from 0 on"):
         trim_positions(transformers.RobertaForSequenceClassification(config), 16)
+
+
+def test_one_text_is_no_list_of_letters(small_bert, tokenizer):
+    _, expected = trim_vocabulary(small_bert, tokenizer, [TASK])
+    assert trim_vocabulary(small_bert, tokenizer, TASK)[1].get_vocab() == expected.get_vocab()

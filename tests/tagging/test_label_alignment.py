@@ -124,6 +124,7 @@ def test_right_predictions_give_the_tags_of_the_data(tokenizer):
     [
         (["a", "b"], [0], r"^Sentence 1 of the batch has 2 words and 1 tags: give one tag"),
         ([], [], r"^Sentence 1 of the batch has no words: leave it out\.$"),
+        ("lamp", [0] * 4, r"^Sentence 1 of the batch is one string: give a list of words\.$"),
         (["a"], [7], r"^Sentence 1 of the batch has label 7, .* tag set: use ids from 0 to 6\.$"),
         (["a"], [-1], r"^Sentence 1 of the batch has label -1, .*: use ids from 0 to 6\.$"),
         (["a"] * 511, [0] * 511, r"has 513 tokens, more than the 512 .* split it .*windows"),

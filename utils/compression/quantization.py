@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from utils.models.modes import evaluating
 from utils.quiet import without_warnings
 
 FORMATS = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
@@ -355,7 +356,12 @@ def calibrate(model: nn.Module, batches: Iterable[Tensor]) -> pd.DataFrame:
 
     Returns:
         The smallest and the largest input of each layer, and the scale and zero point from them.
+
+    Raises:
+        ValueError: there is no batch.
     """
+    if not (batches := list(batches)):
+        raise ValueError("There is no batch to learn ranges from: give at least one.")
     layers = {
         name: module
         for name, module in model.named_modules()
@@ -363,8 +369,9 @@ def calibrate(model: nn.Module, batches: Iterable[Tensor]) -> pd.DataFrame:
     }
     for layer in layers.values():
         layer.observer.is_observing = True
-    for batch in batches:
-        model(batch)
+    with evaluating(model):
+        for batch in batches:
+            model(batch)
     for layer in layers.values():
         layer.observer.is_observing = False
     rows = {name: _range_row(layer) for name, layer in layers.items()}

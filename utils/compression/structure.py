@@ -53,6 +53,8 @@ def neuron_importance(model: PreTrainedModel, batches: Iterable[Mapping[str, Ten
             gradients = torch.autograd.grad(loss, neurons)  # L times (B, T, I)
             products = [x.detach() * g for x, g in zip(neurons, gradients, strict=True)]
             rows.append(torch.stack([product.sum(dim=1) for product in products], dim=1))
+    if not rows:
+        raise ValueError("There is no batch to measure neurons on: give at least one.")
     return torch.cat(rows).abs().mean(dim=0)  # (N, L, I) -> (L, I)
 
 

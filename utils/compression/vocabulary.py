@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from utils.inputs import checked_texts
+
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -60,7 +62,7 @@ def kept_tokens(
     tokenizer: PreTrainedTokenizerBase, texts: Iterable[str], keep: Iterable[str] = ()
 ) -> dict[str, int]:
     """Token -> id for what `trim_vocabulary` keeps, in the order of ids."""
-    vocabulary = _wordpieces(tokenizer)
+    vocabulary, texts = _wordpieces(tokenizer), checked_texts(texts)
     unknown = sorted(set(keep := list(keep)).difference(vocabulary))
     if unknown:
         raise ValueError(f"The vocabulary has no token {unknown[0]!r}: leave it out of keep.")

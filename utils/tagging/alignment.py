@@ -57,6 +57,8 @@ def encode_words(
     if not tokenizer.is_fast:
         raise TaggingError("This tokenizer cannot tell words apart: load it with use_fast=True.")
     for row, words in enumerate(sentences):
+        if isinstance(words, str):
+            raise TaggingError(f"Sentence {row} of the batch is one string: give a list of words.")
         if not len(words):
             raise TaggingError(f"Sentence {row} of the batch has no words: leave it out.")
     options = {"is_split_into_words": True, "truncation": False, "verbose": False} | kwargs

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from transformers import PreTrainedModel
 from transformers.modeling_outputs import SequenceClassifierOutput
 
+from utils.models.modes import evaluating
 from utils.training.distillation import (
     TEACHER_LOGITS,
     DistillationTrainer,
@@ -103,7 +104,7 @@ def pretraining_losses(
     """
     outputs = student(**batch, output_hidden_states=True)
     inputs = {name: value for name, value in batch.items() if name != "labels"}
-    with torch.no_grad():
+    with torch.no_grad(), evaluating(teacher):
         taught = teacher(**inputs, output_hidden_states=True)
     mask = batch["attention_mask"]
     is_token = mask.bool()
