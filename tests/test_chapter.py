@@ -117,9 +117,17 @@ class TestStart:
 
 
 class TestChapter:
-    def test_pick_follows_the_scale(self):
-        assert a_chapter(scale="small").pick(small=1, full=2) == 1
-        assert a_chapter(scale="full").pick(small=1, full=2) == 2
+    @pytest.mark.parametrize("assets", ["packaged", "hub"])
+    @pytest.mark.parametrize("scale", ["small", "full"])
+    def test_pick_follows_the_dial_that_it_names(self, assets, scale):
+        chapter = a_chapter(assets=assets, scale=scale)
+        assert chapter.pick(small="small", full="full") == scale
+        assert chapter.pick(hub="hub", packaged="packaged") == assets
+
+    @pytest.mark.parametrize("names", ["small", "small hub", "small full hub", "small ful"])
+    def test_pick_refuses_names_of_no_dial(self, names):
+        with pytest.raises(TypeError, match="give small and full, or packaged and hub"):
+            a_chapter().pick(**dict.fromkeys(names.split(), 1))
 
     def test_assets_follow_the_dial(self):
         chapter = a_chapter()
@@ -211,10 +219,19 @@ class TestReport:
         a_chapter().report("Accuracy", edge, expect=(0.5, 1))
 
     @pytest.mark.parametrize("dials", [{"assets": "hub"}, {"scale": "full"}])
-    def test_out_of_range_is_noted_at_other_dials(self, dials):
+    def test_other_dials_promise_nothing(self, dials):
         chapter = a_chapter(**dials)
         chapter.report("Accuracy", 0.1, expect=(0.5, 1), note="first try")
-        assert "first try; outside 0.5 to 1" in str(Summary(chapter, 1.0))
+        assert Summary(chapter, 1.0).rows == [("Accuracy", "0.100", "", "first try")]
+        assert (chapter.results[0].low, chapter.results[0].high) == (None, None)
+
+    @pytest.mark.parametrize(
+        ("assets", "note"), [("packaged", "TREC; one run"), ("hub", "one run")]
+    )
+    def test_the_stand_in_is_named_where_it_stands(self, assets, note):
+        chapter = a_chapter(assets=assets)
+        chapter.report("Texts", 1, stand_in="TREC", note="one run")
+        assert chapter.results[0].note == note
 
     @pytest.mark.parametrize("value", [float("nan"), float("inf"), torch.tensor(float("nan"))])
     def test_a_number_must_be_finite(self, value):

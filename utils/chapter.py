@@ -57,7 +57,7 @@ class Result:
     """One measured number (or word), beside the book's.
 
     Attributes:
-        low, high: the range promised at packaged/small, both ends included.
+        low, high: the promised range, both ends included; None at other dials than packaged/small.
         note: what a reader must know to compare the two.
         headline: whether this result stands for the chapter in tables of chapters.
     """
@@ -159,9 +159,21 @@ class Chapter:
             (dials, ", ".join([f"Python {platform.python_version()}", *versions]), device)
         )
 
-    def pick(self, *, small: T, full: T) -> T:
-        """The value for the scale in use: the only place where a notebook branches on it."""
-        return small if self.scale == "small" else full
+    def pick(self, **choices: T) -> T:
+        """The value for the dials in use: the only place where a notebook branches on them.
+
+        Sizes go by scale, `pick(small=..., full=...)`; what belongs to a checkpoint (learning rate,
+        batch size, frozen layers) goes by assets, `pick(packaged=..., hub=...)`.
+
+        Raises:
+            TypeError: the names are not the two positions of one dial.
+        """
+        for positions, position in ((SCALES, self.scale), (ASSETS, self.assets)):
+            if choices.keys() == set(positions):
+                return choices[position]
+        raise TypeError(
+            f"pick({', '.join(choices)}) is not known: give small and full, or packaged and hub."
+        )
 
     def checkpoint(self, role: str) -> str:
         """What `from_pretrained` takes for the model in `role`, a name in the asset catalog."""
@@ -216,18 +228,25 @@ class Chapter:
         book: float | int | str | None = None,
         expect: tuple[float, float] | None = None,
         note: str = "",
+        stand_in: str = "",
         headline: bool = False,
     ) -> None:
         """Show a result and keep it for the summary.
 
-        At packaged/small a value outside `expect` = (low, high) raises ResultOutOfRangeError. At
-        other dials it is kept, and the summary says so.
+        Args:
+            expect: (low, high) at packaged/small, where a value outside of it raises
+                ResultOutOfRangeError; at other dials nothing is promised.
+            note: what a reader must know at any dials.
+            stand_in: what the packaged assets put in the place of the book's; shown only with them.
         """
-        low, high = expect or (None, None)
-        result = Result(name, _plain(value), _plain(book), low, high, note, headline)
+        promised = expect if (self.assets, self.scale) == ("packaged", "small") else None
+        low, high = promised or (None, None)
+        notes = [stand_in if self.assets == "packaged" else "", note]
+        text = "; ".join(filter(None, notes))
+        result = Result(name, _plain(value), _plain(book), low, high, text, headline)
         self.results.append(result)
         display(result)
-        if not result.in_range and (self.assets, self.scale) == ("packaged", "small"):
+        if not result.in_range:
             raise ResultOutOfRangeError(
                 f"{name} is {format_value(result.value)}, outside the promised {low} to {high}: "
                 "find out what changed (versions, device, seed, data) before widening the range."
@@ -421,7 +440,7 @@ def _plain(value: Any) -> Any:
 def _note(result: Result) -> str:
     if result.in_range:
         return result.note
-    outside = f"outside {result.low} to {result.high}, the range at packaged/small"
+    outside = f"outside the promised {result.low} to {result.high}"
     return f"{result.note}; {outside}" if result.note else outside
 
 

@@ -55,13 +55,6 @@ def test_of_a_failure_one_short_line_is_kept(project: Path, file: Path) -> None:
     }
 
 
-def test_expected_ranges_hold_at_the_default_dials_only(project: Path, file: Path) -> None:
-    history.add(execution(scale="full"), project)
-    lines, _ = history.read(project)
-    assert [line.low for line in lines] == [None] * 4
-    assert lines[0].dials == "packaged/full"
-
-
 def test_an_execution_counts_once(project: Path, file: Path) -> None:
     history.add(execution(), project)
     once = file.read_bytes()

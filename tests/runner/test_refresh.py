@@ -12,6 +12,7 @@ from typer.testing import CliRunner, Result
 
 from utils.notebooks.files import read
 from utils.notebooks.rules import findings
+from utils.runner import history
 from utils.runner.cli import app
 from utils.runner.outcomes import prepared
 
@@ -49,6 +50,7 @@ def test_refresh_keeps_the_work_and_drops_the_traces(project: Path) -> None:
     refreshed = add(project, "articles/tiny", dirty())
     assert refresh("tiny").exit_code == 0
     notebook, before = read(refreshed), dirty()
+    assert {line.notebook for line in history.read(project)[0]} == {"articles/tiny"}
     assert notebook.metadata == {
         "description": "a tiny | table",
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},

@@ -140,6 +140,13 @@ def drop_title(notebook: NotebookNode) -> None:
         (source(FIGURE, "figure if scale == 'small' else None"), r"In \[4\] uses a dial"),
         (source(FIGURE, "figure if chapter.assets == 'hub' else None"), r"In \[4\] uses a dial"),
         (source(FIGURE, "scale = 0.5"), r"In \[4\] uses a dial"),
+        *(
+            (
+                source(FIGURE, f"{name}chapter.pick(small=1e-3, full=1e-4)"),
+                "In .4. picks .* by scale",
+            )
+            for name in ("learning_rate = ", "f(lr=", "settings = {'learning_rate': ")
+        ),
         (skip_a_cell, r"\[1, 2, None, 4, 5\], not 1 to 5"),
         (execute_out_of_order, r"\[1, 2, 3, 4, 9\], not 1 to 5"),
         (

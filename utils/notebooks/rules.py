@@ -29,6 +29,9 @@ MIN_SECONDS = 1
 HOME_FOLDERS = "tmp|root|home|Users|var|private|mnt|workspace|content|kaggle"
 MACHINE_PATH = rf"(?<![\w.:/~-])/(?:{HOME_FOLDERS})/[\w.-]+|\b[A-Z]:\\\\?Users\b"
 EMBEDDED = re.compile(r'\b(?:src|srcdoc)="[^"]*"')  # a picture or a whole document in an attribute
+RATE_BY_SCALE = re.compile(
+    r"(\w*learning_rate|\b\w*lr)\b['\"]?\s*[=:]\s*\S*pick\(\s*(?:small|full)="
+)
 WARNING = re.compile(r"\b(?:Deprecation|Future|User|Runtime|Tqdm)Warning\b|LOAD REPORT")
 
 
@@ -60,7 +63,14 @@ def turns_dials_itself(notebook: NotebookNode) -> Findings:
     for cell, tree in syntax_trees(notebook):
         used = set(ast.walk(tree)) - _passed_to_start(tree)
         if not has_tag(cell, "parameters") and any(map(_is_dial, used)):
-            yield f"{_place(cell)} uses a dial: use chapter.pick(small=..., full=...)"
+            yield f"{_place(cell)} uses a dial: use chapter.pick(...)"
+
+
+def picks_learning_rate_by_scale(notebook: NotebookNode) -> Findings:
+    """A learning rate belongs to a checkpoint, whatever the sizes."""
+    for cell in _code(notebook):
+        if hit := RATE_BY_SCALE.search(cell.source):
+            yield f"{_place(cell)} picks {hit[1]} by scale: use chapter.pick(packaged=..., hub=...)"
 
 
 def is_not_fully_executed(notebook: NotebookNode) -> Findings:
@@ -187,6 +197,7 @@ RULES: tuple[Callable[[NotebookNode], Findings], ...] = (
     lacks_description,
     lacks_parameters,
     turns_dials_itself,
+    picks_learning_rate_by_scale,
     is_not_fully_executed,
     ends_in_error,
     shows_noise,

@@ -28,7 +28,7 @@ class Line:
 
     Attributes:
         metric: the name of a result, or "seconds".
-        low, high: the expected range; None at dials other than the default ones.
+        low, high: the expected range; None where nothing was promised.
     """
 
     time: str
@@ -68,11 +68,9 @@ def lines_of(execution: Execution) -> Iterator[Line]:
     del common["results"]
     common["failure"] = common["failure"].partition("\n")[0][:REASON]
     yield Line(metric=SECONDS, low=None, high=None, **common)
-    promised = execution.stamp.provenance.dials == Dials()
     for result in execution.results:
         common["value"] = result.value
-        low, high = (result.low, result.high) if promised else (None, None)
-        yield Line(metric=result.name, low=low, high=high, **common)
+        yield Line(metric=result.name, low=result.low, high=result.high, **common)
 
 
 def file(root: Path) -> Path:

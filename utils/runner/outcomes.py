@@ -77,7 +77,7 @@ class Run:
         return self._run(path, target, provenance, watch)
 
     def _run(self, path: Path, target: Path, provenance: Provenance, watch: Watch) -> Outcome:
-        began = datetime.now(UTC).isoformat(timespec="milliseconds")
+        began = _now()
         with scratch_folder(self.root, RUNNING) as scratch:
             output = Path(scratch, path.name)
             job = Job(path, output, path.parent, self.root, asdict(self.dials), self.threads)
@@ -104,7 +104,8 @@ class Refresh:
         return self.root / FOLDER
 
     def __call__(self, path: Path, watch: Watch) -> Outcome:
-        """Regenerate, execute, clean and replace the notebook in `path`."""
+        """Regenerate, execute, clean and replace the notebook in `path`, and keep the history."""
+        began = _now()
         with scratch_folder(self.root, RUNNING) as scratch:
             fresh, output = Path(scratch, "fresh.ipynb"), Path(scratch, path.name)
             job = Job(fresh, output, path.parent, self.root)
@@ -116,6 +117,10 @@ class Refresh:
             if executed and not outcome.failure:
                 clean(executed)
                 write(executed, path)
+                provenance = provenance_of(path, self.root, Dials())
+                seconds = round(outcome.seconds, 1)
+                put_stamp(executed, Stamp(name_of(path, self.root), began, seconds, "", provenance))
+                history.add(execution_of(executed), self.root)
         return outcome
 
 
@@ -140,6 +145,10 @@ def headline_cells(result: Result | None) -> tuple[str, str, str]:
     if result is None:
         return "", "", ""
     return result.name, format_value(result.value), format_value(result.book)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 def _execute(job: Job, timeout: float, watch: Watch) -> tuple[Outcome, NotebookNode | None]:
