@@ -6,7 +6,7 @@ import pytest
 
 from utils.notebooks.files import find, read
 from utils.notebooks.rules import findings
-from utils.runner.readme import updated
+from utils.runner.readme import chapters
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = find(ROOT)
@@ -23,4 +23,4 @@ def test_notebook_keeps_the_rules(path: Path) -> None:
 
 def test_readme_shows_the_table_of_chapters() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert readme == updated(readme, ROOT), "run `python -m utils.runner table`"
+    assert chapters(ROOT) in readme, "run `python -m utils.runner table`"
