@@ -75,8 +75,8 @@ class PerformanceBenchmark:
         """{"accuracy": share of all queries}."""
         return {"accuracy": float(self.correct().mean())}
 
-    def quality(self) -> dict[str, float | None]:
-        """Accuracy of in-scope queries, and how the out-of-scope class does; None: no such query.
+    def quality(self) -> dict[str, float]:
+        """Accuracy of in-scope queries, and how the out-of-scope class does; NaN: no such query.
 
         `oos_recall` is the share of out-of-scope queries that are recognised, `oos_precision` the
         share of queries answered "out of scope" that are.
@@ -144,5 +144,5 @@ class PerformanceBenchmark:
         return classes, peak
 
 
-def _share(is_correct: np.ndarray) -> float | None:
-    return float(is_correct.mean()) if is_correct.size else None
+def _share(is_correct: np.ndarray) -> float:
+    return float(is_correct.mean()) if is_correct.size else np.nan
