@@ -63,7 +63,7 @@ def test_a_long_fetch_is_announced_with_its_size() -> None:
     every = load_catalog().assets.values()
     assets = [asset for asset in every if not asset.optional]
     assert announcement(assets) == (
-        "577 MB to fetch and 1,385 MB to convert: about 2 min at 20 MB/s ..."
+        "792 MB to fetch and 2,097 MB to convert or train: about 8 min at 20 MB/s ..."
     )
     load_catalog().assets["tweets"].packaged.entry.path.mkdir(parents=True)
     assert announcement([load_catalog().assets["tweets"]]).startswith("32 MB to fetch and 0 MB")

@@ -30,6 +30,8 @@ DIGESTS = {  # of all rows in their order
     "intents_oos": "2c3f79b6fdd5044c",
     "slots": "f2eba982e19f91e1",
     "code": "013e2975b588113c",
+    "squad": "e6e4fcd09228814a",
+    "reviews": "156e0c94134c0fec",
 }
 NAMES = [*DIGESTS]
 LABELS = {"short_texts": "label", "questions": "coarse_label", "tweets": "label", "wiki": "topic"}
@@ -66,6 +68,7 @@ def test_a_data_set_and_its_card_are_as_catalogued(
 @pytest.mark.parametrize("name", NAMES)
 def test_no_text_stands_in_two_splits(loaded: dict[str, DatasetDict], name: str) -> None:
     columns = {"papers": "document", "conversations": "dialogue", "code": "content"}
+    columns |= {"squad": "context"}
     plain = [
         {re.sub(r"[\W_]", "", text.lower()) for text in split[columns.get(name, "text")]}
         for split in loaded[name].values()
@@ -91,6 +94,26 @@ def test_rows_and_their_order_never_change(
 ) -> None:
     rows = json.dumps({split: data[:] for split, data in loaded[name].items()})
     assert hashlib.sha256(rows.encode()).hexdigest()[:16] == digest
+
+
+def test_answers_are_spans_of_their_passages(loaded: dict[str, DatasetDict]) -> None:
+    for row in [
+        *loaded["squad"]["validation"].select(range(0, 10_570, 50)),
+        loaded["squad"]["test"][0],
+    ]:
+        for text, start in zip(row["answers"]["text"], row["answers"]["answer_start"], strict=True):
+            assert row["context"][start : start + len(text)] == text
+    titles = [set(split["title"][:]) for split in loaded["squad"].values()]
+    assert all(one.isdisjoint(other) for one, other in combinations(titles, 2))
+
+
+def test_reviews_are_clear_and_of_two_kinds(loaded: dict[str, DatasetDict]) -> None:
+    lengths = {
+        split: sum(len(text.split()) for text in rows["text"]) / len(rows)
+        for split, rows in loaded["reviews"].items()
+    }
+    assert lengths["test"] > 10 * lengths["train"]
+    assert label_counts(loaded["reviews"]["test"]) == {"neg": 97, "pos": 103}
 
 
 def test_questions_are_those_of_the_file(loaded: dict[str, DatasetDict]) -> None:

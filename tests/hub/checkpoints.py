@@ -1,10 +1,12 @@
 """Tiny checkpoints of the book's architectures: random weights, a real tokenizer."""
 
+import io
 import json
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import sentencepiece
 import torch
 import transformers
 from tokenizers import (
@@ -62,6 +64,25 @@ def sentence_pieces() -> Files:
     pieces = json.loads(tokenizer.to_str())["model"]["vocab"]
     vocabulary = [*map(tuple, pieces), ("<mask>", 0.0)]
     return _saved(transformers.XLMRobertaTokenizer(vocabulary, model_max_length=512))
+
+
+def translator_pieces() -> Files:
+    """Marian's two SentencePiece models, here the same, and their vocabulary of 2,001 pieces."""
+    model = io.BytesIO()
+    ids = {"eos_id": 0, "unk_id": 1, "bos_id": -1, "pad_id": -1}
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(_questions()), model_writer=model, vocab_size=2_000,
+        minloglevel=2, **ids,
+    )  # fmt: skip
+    pieces = sentencepiece.SentencePieceProcessor(model_proto=model.getvalue())
+    vocabulary = {pieces.id_to_piece(id): id for id in range(2_000)} | {"<pad>": 2_000}
+    settings = {"tokenizer_class": "MarianTokenizer", "model_max_length": 512}
+    return {
+        "source.spm": model.getvalue(),
+        "target.spm": model.getvalue(),
+        "vocab.json": json.dumps(vocabulary).encode(),
+        "tokenizer_config.json": json.dumps(settings).encode(),
+    }
 
 
 def byte_pairs() -> Files:

@@ -145,6 +145,20 @@ def news() -> DatasetDict:
     return data.rename_columns({"document": "article", "summary": "highlights"})
 
 
+def squad() -> DatasetDict:
+    """Some of the packaged questions on passages, in the splits of the original."""
+    data = load("squad")
+    train = concatenate_datasets([data["test"], data["train"].select(range(400))])
+    return DatasetDict(train=train, validation=data["validation"].select(range(200)))
+
+
+def reviews() -> DatasetDict:
+    """The packaged reviews, in the splits of the original."""
+    data = load("reviews")
+    train = concatenate_datasets([data["train"], data["validation"]])
+    return DatasetDict(train=train, test=data["test"], unsupervised=data["test"])
+
+
 def dialogues() -> DatasetDict:
     """Some of the packaged chats, with the first turn as the summary."""
     data = load("conversations").select_columns(["id", "dialogue"])

@@ -41,8 +41,10 @@ def model(name):
     folder = checkpoint(name, "hub")
     prepare = getattr(transformers, processor).from_pretrained(folder)
     inputs = prepare(*raw, return_tensors="pt", **arguments)
-    states = transformers.AutoModel.from_pretrained(folder)(**inputs).last_hidden_state
-    return states.isfinite().all().item()
+    model = transformers.AutoModel.from_pretrained(folder)
+    if model.config.is_encoder_decoder and name != "speech":
+        inputs["decoder_input_ids"] = inputs["input_ids"]
+    return model(**inputs)[0].isfinite().all().item()
 
 def dataset(name):
     data = load(name, "hub")

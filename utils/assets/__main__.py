@@ -104,8 +104,9 @@ def announcement(assets: list[Asset]) -> str:
     if not missing:
         return ""
     minutes = (download / DOWNLOAD_RATE + converted / CONVERSION_RATE) / 60
+    minutes += sum(one.conversion.minutes for one in missing if one.conversion)
     return (
-        f"{download:,.0f} MB to fetch and {converted:,.0f} MB to convert: "
+        f"{download:,.0f} MB to fetch and {converted:,.0f} MB to convert or train: "
         f"about {ceil(minutes)} min at {DOWNLOAD_RATE} MB/s ..."
     )
 

@@ -5,6 +5,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal, Self, get_args
 
@@ -38,8 +39,10 @@ class Wheel:
 
     @property
     def file_names(self) -> list[str]:
-        """In the cache, where a folder is flat."""
+        """In the cache, where a folder is flat: with its folder's where a name occurs twice."""
         names = [PurePosixPath(member).name for member in self.members]
+        if len(set(names)) < len(names):
+            names = ["-".join(PurePosixPath(member).parts[-2:]) for member in self.members]
         return names or [f"{self.name}-{self.version}.whl"]
 
     @property
@@ -53,11 +56,16 @@ class Wheel:
 
 @dataclass(frozen=True, eq=False)
 class Conversion:
-    """The module `utils.assets.<format>` makes of files what a library loads, of `size` bytes."""
+    """What makes of files what a library loads, of `size` bytes.
+
+    `format` is a module below `utils.assets` and its function after a colon, `convert` by default.
+    """
 
     format: str
     version: int
     size: int
+    minutes: int = 0
+    libraries: Sequence[str] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +79,7 @@ class Packaged:
     notes: Sequence[str]
     wheels: Sequence[Wheel]
     conversion: Conversion | None = None
+    code: str | None = None
 
     @property
     def size(self) -> int:
@@ -85,8 +94,9 @@ class Packaged:
             (wheel,) = self.wheels
             return wheel.entry
         converter = f"{self.conversion.format} {self.conversion.version}"
+        libraries = [f"{name} {version(name)}" for name in self.conversion.libraries]
         wheels = (line for wheel in self.wheels for line in wheel.entry.content)
-        return Entry(self.name, (converter, *wheels))
+        return Entry(self.name, (converter, *libraries, *wheels))
 
     @property
     def originals(self) -> dict[str, Path]:

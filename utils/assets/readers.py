@@ -6,6 +6,7 @@ import csv
 import html
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -188,6 +189,52 @@ def read_code(folder: Path) -> Dataset:
     return Dataset.from_list(read_rows(folder / "modules.jsonl"))
 
 
+def read_squad(folder: Path) -> DatasetDict:
+    """SQuAD 1.1: questions whose answers are spans of a paragraph of Wikipedia."""
+    from datasets import Dataset, DatasetDict
+
+    files = {"train": "train-v1.1.json", "validation": "dev-v1.1.json"}
+    return DatasetDict(
+        {
+            split: Dataset.from_list([*_questions(json.loads((folder / name).read_bytes()))])
+            for split, name in files.items()
+        }
+    )
+
+
+def read_reviews(folder: Path) -> DatasetDict:
+    """Sentences of product reviews to learn from, and whole reviews of films to be tested on."""
+    from datasets import DatasetDict
+
+    return DatasetDict(
+        {split: _rated_texts(folder / f"{split}.jsonl") for split in ("train", "test")}
+    )
+
+
+def _rated_texts(path: Path) -> Dataset:
+    from datasets import ClassLabel, Dataset, Features, Value
+
+    features = Features(text=Value("string"), label=ClassLabel(names=["neg", "pos"]))
+    return Dataset.from_list(read_rows(path), features)
+
+
+def _questions(squad: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for article in squad["data"]:
+        for paragraph in article["paragraphs"]:
+            for question in paragraph["qas"]:
+                answers = question["answers"]
+                yield {
+                    "id": question["id"],
+                    "title": article["title"],
+                    "context": paragraph["context"],
+                    "question": question["question"],
+                    "answers": {
+                        "text": [answer["text"] for answer in answers],
+                        "answer_start": [answer["answer_start"] for answer in answers],
+                    },
+                }
+
+
 def _article(language: str, article: dict[str, str], topic: str) -> dict[str, str]:
     return {
         "title": article["title"],
@@ -241,4 +288,6 @@ READERS = {
     "intents_oos": read_intents_oos,
     "slots": read_slots,
     "code": read_code,
+    "squad": read_squad,
+    "reviews": read_reviews,
 }

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
 
-TEXT_COLUMNS = ("text", "dialogue", "document", "content")
+TEXT_COLUMNS = ("text", "dialogue", "document", "content", "question")
 LABEL_COLUMNS = ("label", "coarse_label", "topic")
 
 
@@ -26,11 +26,13 @@ def split(dataset: Dataset, sizes: Mapping[str, int], group: str | None = None) 
     shuffled = dataset.select(shuffled_rows(dataset))
     parts = {}
     for name in ("test", "validation"):
-        if group:
-            shuffled, parts[name] = hold_out_groups(shuffled, sizes[name], group)
-        else:
-            shuffled, parts[name] = hold_out(shuffled, sizes[name])
+        shuffled, parts[name] = hold_out_part(shuffled, sizes[name], group)
     return DatasetDict(train=shuffled, validation=parts["validation"], test=parts["test"])
+
+
+def hold_out_part(dataset: Dataset, size: int, group: str | None) -> tuple[Dataset, Dataset]:
+    """Split off about `size` rows, whole groups where there is a column of them."""
+    return hold_out_groups(dataset, size, group) if group else hold_out(dataset, size)
 
 
 def hold_out(dataset: Dataset, size: int) -> tuple[Dataset, Dataset]:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from transformers import (
     GenerationConfig,
+    GPT2Tokenizer,
     WhisperConfig,
     WhisperFeatureExtractor,
     WhisperForConditionalGeneration,
@@ -62,6 +63,13 @@ def convert(files: Mapping[str, Path], target: Path) -> None:
     )
     features = WhisperFeatureExtractor(feature_size=config.num_mel_bins)
     WhisperProcessor(features, tokenizer).save_pretrained(target)
+
+
+def gpt2_tokenizer(files: Mapping[str, Path], target: Path) -> None:
+    """GPT-2's byte-pair encoding, on which Whisper's tokenizer builds."""
+    model = json.loads(files["tokenizer.json"].read_bytes())["model"]
+    merges = [tuple(pair.split()) if isinstance(pair, str) else pair for pair in model["merges"]]
+    GPT2Tokenizer(model["vocab"], merges, model_max_length=1_024).save_pretrained(target)
 
 
 def read_variables(path: Path) -> dict[str, np.ndarray]:
