@@ -21,7 +21,7 @@ from transformers import (
 from utils.assets import fetch as fetching
 from utils.assets import trained
 from utils.assets.catalog import load_catalog
-from utils.assets.datasets import load
+from utils.assets.datasets import card, load
 from utils.assets.errors import AssetError
 from utils.assets.models import checkpoint
 from utils.benchmarking import paired_bootstrap
@@ -65,6 +65,7 @@ def test_the_reader_reads() -> None:
         first, last, _ = trained.best_span(*logits, is_passage)
         assert answer in PASSAGE[offsets[first, 0] : offsets[last, 1]]
     assert json.loads(Path(folder, "quality.json").read_text())["f1"] >= 0.70
+    assert "- Measured: f1 0." in card("reader")
 
 
 def test_the_best_span_is_the_best_of_all() -> None:

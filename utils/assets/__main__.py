@@ -72,8 +72,8 @@ def print_path(name: Annotated[str, typer.Argument(help="A name as in `list`.")]
 
 
 @app.command("card")
-def print_card(name: Annotated[str, typer.Argument(help="A data set as in `list`.")]) -> None:
-    """Print source, licence, size and known faults of a packaged data set."""
+def print_card(name: Annotated[str, typer.Argument(help="A name as in `list`.")]) -> None:
+    """Print source, licence, size and known faults of a packaged data set or model."""
     from utils.assets.datasets import card
 
     typer.echo(card(name))

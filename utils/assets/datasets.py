@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from utils.assets.catalog import Asset, load_catalog
+from utils.assets.catalog import Asset, Packaged, load_catalog
 from utils.assets.errors import AssetError
 from utils.assets.fetch import install
 from utils.assets.hub import snapshot, use_hub
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
 
 SPLITS = ("train", "validation", "test")
+QUALITY = "quality.json"  # beside the weights of a model that was trained here
 
 
 def load(name: str, assets: str = "packaged") -> DatasetDict:
@@ -39,8 +41,11 @@ def load(name: str, assets: str = "packaged") -> DatasetDict:
 
 
 def card(name: str, assets: str = "packaged") -> str:
-    """Source, licence, size and known faults of a data set, as short markdown."""
-    asset = load_catalog().find(name, "dataset")
+    """Source, licence, size and known faults of a data set or a model, as short markdown.
+
+    Of a model that is trained here, what it reached as well, once it is in the cache.
+    """
+    asset = load_catalog().find(name)
     return "\n".join(_hub_card(asset) if use_hub(assets) else _packaged_card(asset))
 
 
@@ -122,16 +127,22 @@ def _packaged_card(asset: Asset) -> list[str]:
     packaged = asset.packaged
     rows = ", ".join(f"{split} {size:,}" for split, size in asset.splits.items())
     wheels = ", ".join(f"`{wheel.requirement}`" for wheel in packaged.wheels)
+    columns = ", ".join(f"`{column}`" for column in asset.columns)
     plural = "s" * (len(packaged.wheels) > 1)
     return [
         f"**{packaged.title}**",
         "",
         f"- Source: {packaged.source}, in the wheel{plural} {wheels}",
         f"- Licence: {packaged.licence}",
-        f"- Rows: {rows}",
-        f"- Columns, here as on the hub: {', '.join(f'`{column}`' for column in asset.columns)}",
+        *([f"- Rows: {rows}", f"- Columns, here as on the hub: {columns}"] if rows else []),
         *(f"- {note}" for note in packaged.notes),
+        *(f"- Measured: {name} {value:.3g}" for name, value in _quality(packaged).items()),
     ]
+
+
+def _quality(packaged: Packaged) -> dict[str, float]:
+    path = packaged.entry.path / QUALITY
+    return json.loads(path.read_bytes()) if path.is_file() else {}
 
 
 def _hub_card(asset: Asset) -> list[str]:
@@ -140,7 +151,7 @@ def _hub_card(asset: Asset) -> list[str]:
     return [
         f"**{hub.id}**",
         "",
-        f"- Source: https://huggingface.co/datasets/{hub.id}",
+        f"- Source: https://huggingface.co/{'datasets/' * (asset.kind == 'dataset')}{hub.id}",
         f"- Configuration: {configs}, revision {hub.revision or 'latest'}",
         "- Licence, sizes and known faults: see the card at the source",
     ]

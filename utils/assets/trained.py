@@ -270,6 +270,7 @@ def _publish(
     floor: tuple[str, float],
 ) -> None:
     """Save the model with what it reached, or raise AssetError if that is below its floor."""
+    from utils.assets.datasets import QUALITY
     from utils.quiet import quiet_loading
 
     name, lowest = floor
@@ -282,4 +283,4 @@ def _publish(
     with quiet_loading():
         model.save_pretrained(target)
     tokenizer.save_pretrained(target)
-    (target / "quality.json").write_text(json.dumps(quality, indent=1), encoding="utf-8")
+    (target / QUALITY).write_text(json.dumps(quality, indent=1), encoding="utf-8")

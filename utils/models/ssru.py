@@ -169,9 +169,10 @@ class SsruTranslator(PreTrainedModel, GenerationMixin):
         encoder_outputs: BaseModelOutput | None = None,
         labels: Tensor | None = None,
         output_attentions: bool | None = None,
+        logits_to_keep: int = 0,
         **_: Any,
     ) -> Seq2SeqLMOutput:
-        """Logits (B, T, V) of the token after each of `decoder_input_ids` (B, T).
+        """Logits (B, T, V) of the token after each of `decoder_input_ids` (B, T), or the last ones.
 
         With labels (B, T) these are shifted to the right as the decoder's input, and the loss is
         the mean cross-entropy where they are not -100. `cross_attentions` has (B, H, T, S) a layer.
@@ -193,6 +194,7 @@ class SsruTranslator(PreTrainedModel, GenerationMixin):
                 hidden_states, memory, mask, with_weights=bool(output_attentions)
             )
             weights.append(found)
+        hidden_states = hidden_states[:, -logits_to_keep:]  # 0: all
         logits = F.linear(hidden_states, self.embedding.weight, self.output_bias)  # (B, T, V)
         loss = None
         if labels is not None:
