@@ -6,7 +6,7 @@ from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, MarianConfig
 from transformers.models.marian.modeling_marian import MarianEncoder
 
 from utils.assets.models import checkpoint
-from utils.models.ssru import Ssru, SsruTranslator, SsruTranslatorConfig, positions_like
+from utils.models.ssru import Ssru, SsruTranslator, SsruTranslatorConfig, positions
 
 GARDEN = "The children were playing happily in the garden."
 AREA = "The agreement on the European Economic Area was signed in August 1992."
@@ -31,7 +31,9 @@ def translate(translator, texts, **options):
     return tokenizer.batch_decode(model.generate(**inputs, **options), skip_special_tokens=True)
 
 
-@pytest.mark.parametrize("options", [{}, {"num_beams": 4}])
+@pytest.mark.parametrize(
+    "options", [{}, {"num_beams": 4}, {"use_cache": False}, {"num_beams": 4, "use_cache": False}]
+)
 def test_sentences_translate_alone_and_in_a_padded_batch(translator, options):
     assert translate(translator, [*TRANSLATIONS], **options) == [*TRANSLATIONS.values()]
     for text, translation in TRANSLATIONS.items():
@@ -56,9 +58,8 @@ def test_states_of_the_encoder_are_those_of_the_librarys(translator):
     )  # fmt: skip
     library = MarianEncoder(config).eval()
     weights = {"embed_tokens.weight": model.embedding.weight}
-    positions = library.embed_positions.weight
-    ids = torch.zeros(1, len(positions), dtype=torch.long)
-    weights["embed_positions.weight"] = positions_like(model.embedding, ids)
+    ids = torch.zeros(1, len(library.embed_positions.weight), dtype=torch.long)
+    weights["embed_positions.weight"] = positions(256, ids)
     for place, layer in enumerate(model.encoder.layers):
         qkv = layer.attention.query_key_value
         projections = zip(qkv.weight.chunk(3), qkv.bias.chunk(3), "qkv", strict=True)
@@ -109,7 +110,8 @@ def test_the_recurrence_by_hand():
     for step in range(3):
         gate = torch.sigmoid(ssru.forget(x[0, step]))
         state = gate * state + (1 - gate) * (ssru.candidate.weight @ x[0, step])
-        torch.testing.assert_close(ssru(x)[0, step], state.clamp(min=0))
+        torch.testing.assert_close(ssru(x)[0][0, step], state.clamp(min=0))
+    torch.testing.assert_close(ssru(x)[1][0], state)
 
 
 def test_a_small_one_learns_and_is_saved(tmp_path):

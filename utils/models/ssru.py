@@ -9,6 +9,7 @@ this module is imported.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -67,15 +68,32 @@ class Ssru(nn.Module):
         self.candidate = nn.Linear(hidden_size, hidden_size, bias=False)
         self.forget = nn.Linear(hidden_size, hidden_size)
 
-    def forward(self, hidden_states: Tensor) -> Tensor:
-        """(B, T, D) -> (B, T, D), the positive parts of the T states; the first follows zeros."""
+    def forward(self, hidden_states: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """(B, T, D) -> (B, T, D), the positive parts of the T states, and the last state (B, D).
+
+        The first state follows `state` (B, D), by default zeros.
+        """
         forget = self.forget(hidden_states).sigmoid()
         new = (1 - forget) * self.candidate(hidden_states)
-        state, states = torch.zeros_like(new[:, 0]), []
+        state, states = torch.zeros_like(new[:, 0]) if state is None else state, []
         for f, x in zip(forget.unbind(dim=1), new.unbind(dim=1), strict=True):
-            state = f * state + x  # (B, D)
+            state = f * state + x
             states.append(state)
-        return torch.stack(states, dim=1).relu()
+        return torch.stack(states, dim=1).relu(), state
+
+
+@dataclass
+class SsruCache:
+    """What a decoder keeps between steps, for each layer: its state, and what it reads."""
+
+    memory: list[tuple[Tensor, Tensor]]  # keys and values of the source, (B, H, S, d) each
+    states: list[Tensor | None]  # (B, D)
+    length: int = 0  # tokens decoded
+
+    def reorder_cache(self, rows: Tensor) -> None:
+        """Keep, drop or repeat rows of the batch, as beam search does."""
+        self.memory = [(keys[rows], values[rows]) for keys, values in self.memory]
+        self.states = [None if state is None else state[rows] for state in self.states]
 
 
 class SsruLayer(nn.Module):
@@ -91,15 +109,22 @@ class SsruLayer(nn.Module):
         self.feed_forward_norm = norm()
 
     def forward(
-        self, hidden_states: Tensor, memory: Tensor, mask: Tensor | None, *, with_weights: bool
-    ) -> tuple[Tensor, Tensor | None]:
-        """(B, T, D) -> (B, T, D) and, if asked for, weights (B, H, T, S) on memory (B, S, D)."""
-        hidden_states = self.recurrence_norm(hidden_states + self.recurrence(hidden_states))
-        attention, pairs = self.cross_attention, self.cross_attention.project_memory(memory)
-        weights = attention.weights(hidden_states, pairs, mask) if with_weights else None
-        attended = attention(hidden_states, pairs, mask)
-        hidden_states = self.cross_attention_norm(hidden_states + attended)
-        return self.feed_forward_norm(hidden_states + self.feed_forward(hidden_states)), weights
+        self,
+        hidden_states: Tensor,
+        state: Tensor | None,
+        memory: tuple[Tensor, Tensor],
+        mask: Tensor | None,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """(B, T, D) -> (B, T, D), the last state, and the states (B, T, D) that look at the source.
+
+        `memory` is what `cross_attention.project_memory` made of the source.
+        """
+        remembered, state = self.recurrence(hidden_states, state)
+        queries = self.recurrence_norm(hidden_states + remembered)
+        attended = self.cross_attention(queries, memory, mask)
+        hidden_states = self.cross_attention_norm(queries + attended)
+        hidden_states = self.feed_forward_norm(hidden_states + self.feed_forward(hidden_states))
+        return hidden_states, state, queries
 
 
 class SsruEncoder(nn.Module):
@@ -126,9 +151,8 @@ class SsruEncoder(nn.Module):
     ) -> BaseModelOutput:
         """States (B, S, D) of a source (B, S), whose mask is 0 at padding."""
         mask = None if attention_mask is None else padding_mask(attention_mask)
-        hidden_states = scaled(self.embedding(input_ids)) + positions_like(
-            self.embedding, input_ids
-        )
+        hidden_states = scaled(self.embedding(input_ids))  # (B, S, D)
+        hidden_states += positions(hidden_states.shape[-1], input_ids)
         for layer in self.layers:
             hidden_states = layer(hidden_states, mask)
         return BaseModelOutput(last_hidden_state=hidden_states)
@@ -137,8 +161,7 @@ class SsruEncoder(nn.Module):
 class SsruTranslator(PreTrainedModel, GenerationMixin):
     """One embedding for source, target and logits, an encoder, and SSRU layers.
 
-    The first token of a target is nothing but a place: it is embedded as zeros. `generate` reads
-    the target anew at each step: with two cheap layers, a cache would save little.
+    The first token of a target is nothing but a place: it is embedded as zeros.
     """
 
     config_class = SsruTranslatorConfig
@@ -161,6 +184,9 @@ class SsruTranslator(PreTrainedModel, GenerationMixin):
     def get_encoder(self, *_: Any, **__: Any) -> SsruEncoder:
         return self.encoder
 
+    def _supports_default_dynamic_cache(self) -> bool:
+        return False  # an `SsruCache` is made in the first step
+
     def forward(
         self,
         input_ids: Tensor | None = None,
@@ -168,11 +194,15 @@ class SsruTranslator(PreTrainedModel, GenerationMixin):
         decoder_input_ids: Tensor | None = None,
         encoder_outputs: BaseModelOutput | None = None,
         labels: Tensor | None = None,
+        past_key_values: SsruCache | None = None,
+        use_cache: bool | None = None,
         output_attentions: bool | None = None,
         logits_to_keep: int = 0,
         **_: Any,
     ) -> Seq2SeqLMOutput:
         """Logits (B, T, V) of the token after each of `decoder_input_ids` (B, T), or the last ones.
+
+        With a cache, these tokens follow those that it has seen.
 
         With labels (B, T) these are shifted to the right as the decoder's input, and the loss is
         the mean cross-entropy where they are not -100. `cross_attentions` has (B, H, T, S) a layer.
@@ -182,18 +212,21 @@ class SsruTranslator(PreTrainedModel, GenerationMixin):
         if labels is not None and decoder_input_ids is None:
             shifted = labels.masked_fill(labels == IGNORED, self.config.pad_token_id)
             decoder_input_ids = F.pad(shifted[:, :-1], (1, 0), value=self.config.pad_token_id)
-        memory = encoder_outputs[0]  # (B, S, D)
         mask = None if attention_mask is None else padding_mask(attention_mask)
-        embedded = scaled(self.embedding(decoder_input_ids[:, 1:]))
-        hidden_states = F.pad(embedded, (0, 0, 1, 0)) + positions_like(
-            self.embedding, decoder_input_ids
-        )
+        cache = past_key_values or self._new_cache(encoder_outputs[0])
+        hidden_states = scaled(self.embedding(decoder_input_ids))  # (B, T, D)
+        if cache.length == 0:
+            hidden_states[:, 0] = 0
+        hidden_states += positions(self.config.hidden_size, decoder_input_ids, cache.length)
         weights = []
-        for layer in self.decoder_layers:
-            hidden_states, found = layer(
-                hidden_states, memory, mask, with_weights=bool(output_attentions)
+        for place, layer in enumerate(self.decoder_layers):
+            memory = cache.memory[place]
+            hidden_states, cache.states[place], queries = layer(
+                hidden_states, cache.states[place], memory, mask
             )
-            weights.append(found)
+            if output_attentions:
+                weights.append(layer.cross_attention.weights(queries, memory, mask))
+        cache.length += decoder_input_ids.shape[1]
         hidden_states = hidden_states[:, -logits_to_keep:]  # 0: all
         logits = F.linear(hidden_states, self.embedding.weight, self.output_bias)  # (B, T, V)
         loss = None
@@ -202,9 +235,15 @@ class SsruTranslator(PreTrainedModel, GenerationMixin):
         return Seq2SeqLMOutput(
             loss=loss,
             logits=logits,
+            past_key_values=cache if use_cache else None,
             cross_attentions=tuple(weights) if output_attentions else None,
-            encoder_last_hidden_state=memory,
+            encoder_last_hidden_state=encoder_outputs[0],
         )
+
+    def _new_cache(self, memory: Tensor) -> SsruCache:
+        """Before the first token, given the states (B, S, D) of the source."""
+        pairs = [layer.cross_attention.project_memory(memory) for layer in self.decoder_layers]
+        return SsruCache(pairs, [None] * len(pairs))
 
 
 def scaled(embeddings: Tensor) -> Tensor:
@@ -212,15 +251,16 @@ def scaled(embeddings: Tensor) -> Tensor:
     return embeddings * math.sqrt(embeddings.shape[-1])
 
 
-def positions_like(embedding: nn.Embedding, ids: Tensor) -> Tensor:
-    """(T, D) sinusoids for ids (B, T): sines in the first half of the columns, then cosines.
+def positions(hidden_size: int, ids: Tensor, start: int = 0) -> Tensor:
+    """(T, D) sinusoids for ids (B, T) from place `start`: sines in the first half, then cosines.
 
     Column i turns with 10000^(-i / (D/2 - 1)), as in tensor2tensor and Marian.
     """
-    half = embedding.embedding_dim // 2
+    half = hidden_size // 2
     exponents = torch.arange(half, device=ids.device) / (half - 1)
-    angles = torch.arange(ids.shape[1], device=ids.device)[:, None] * 10_000.0**-exponents
-    return torch.cat((angles.sin(), angles.cos()), dim=-1).to(embedding.weight.dtype)
+    places = torch.arange(start, start + ids.shape[1], device=ids.device)
+    angles = places[:, None] * 10_000.0**-exponents  # (T, D/2)
+    return torch.cat((angles.sin(), angles.cos()), dim=-1)
 
 
 AutoConfig.register(SsruTranslatorConfig.model_type, SsruTranslatorConfig)

@@ -51,9 +51,8 @@ def _convert(name: str, files: Mapping[str, Path], target: Path) -> None:
     stored = read(files[f"{name}-model.{pair}.intgemm.alphas.bin"])
     weights = _renamed(stored)
     config = SsruTranslatorConfig(vocab_size=len(stored[EMBEDDING]))
-    limits = {"max_new_tokens": MAX_NEW_TOKENS, "use_cache": False}
     generation = GenerationConfig.from_model_config(config)
-    generation.update(**limits)
+    generation.update(max_new_tokens=MAX_NEW_TOKENS)
     checkpoint.save(SsruTranslator, config, weights, target, generation=generation)
     _tokenizer(files[f"{name}-tokenizer.json"]).save_pretrained(target)
 
