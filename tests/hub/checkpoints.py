@@ -95,6 +95,12 @@ def byte_pairs() -> Files:
     return _saved(transformers.GPT2Tokenizer(vocabulary, merges, model_max_length=1_024))
 
 
+def chat_template() -> Files:
+    """How a chat becomes one text, beside a tokenizer."""
+    turns = "{% for message in messages %}{{ message.role }}: {{ message.content }}\n{% endfor %}"
+    return {"chat_template.jinja": (turns + "assistant: ").encode()}
+
+
 def characters() -> Files:
     """The tokenizer of Wav2Vec2, and how it normalises sound of 16 kHz."""
     vocabulary = {character: id for id, character in enumerate(WAV2VEC2_CHARACTERS)}

@@ -24,6 +24,7 @@ from transformers import (
 from hub.checkpoints import (
     byte_pairs,
     characters,
+    chat_template,
     checkpoint,
     pixels,
     sentence_pieces,
@@ -109,6 +110,14 @@ def under(config: PreTrainedConfig, architecture: str) -> PreTrainedConfig:
     return config
 
 
+def labelled(config: PreTrainedConfig, names: list[str]) -> PreTrainedConfig:
+    """The same sizes under a head that tells these classes apart."""
+    config = under(config, "DistilBertForSequenceClassification")
+    config.id2label = dict(enumerate(names))
+    config.label2id = {name: number for number, name in enumerate(names)}
+    return config
+
+
 MARIAN = MarianConfig(
     architectures=["MarianMTModel"],
     vocab_size=2_001,
@@ -138,7 +147,9 @@ HUB: dict[str, Callable[[], Repository]] = {
     "FacebookAI/xlm-roberta-base": lambda: checkpoint(XLM_R, sentence_pieces()),
     "openai-community/gpt2": lambda: checkpoint(GPT2, byte_pairs()),
     "openai-community/gpt2-xl": lambda: checkpoint(GPT2, byte_pairs()),
-    "HuggingFaceTB/SmolLM2-135M-Instruct": lambda: checkpoint(LLAMA, byte_pairs()),
+    "HuggingFaceTB/SmolLM2-135M-Instruct": lambda: checkpoint(
+        LLAMA, byte_pairs() | chat_template()
+    ),
     "Helsinki-NLP/opus-mt-en-de": lambda: checkpoint(MARIAN, translator_pieces()),
     "Helsinki-NLP/opus-mt-de-en": lambda: checkpoint(MARIAN, translator_pieces()),
     "dbmdz/bert-large-cased-finetuned-conll03-english": lambda: checkpoint(TAGGER, word_pieces()),
@@ -157,7 +168,7 @@ HUB: dict[str, Callable[[], Repository]] = {
         under(BERT, "BertForQuestionAnswering"), word_pieces()
     ),
     "distilbert/distilbert-base-uncased-finetuned-sst-2-english": lambda: checkpoint(
-        under(DISTILBERT, "DistilBertForSequenceClassification"), word_pieces()
+        labelled(DISTILBERT, ["NEGATIVE", "POSITIVE"]), word_pieces()
     ),
     "facebook/wav2vec2-base-960h": lambda: checkpoint(WAV2VEC2, characters()),
     "google/vit-base-patch16-224": lambda: checkpoint(VIT, pixels()),

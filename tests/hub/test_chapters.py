@@ -17,6 +17,10 @@ from utils.chapter import read_summary
 from utils.notebooks.files import find, needed_assets, read, select
 
 ASSETS = {  # what each chapter asks the hub for
+    "01_hello_transformers": [
+        *("sentiment", "tagger", "reader", "llama", "translator_en_pt", "translator_pt_en"),
+        *("small_student", "multilingual", "reviews", "questions", "wiki"),
+    ],
     "02_text_classification": ["encoder", "short_texts"],
     "03_transformer_anatomy": ["bert", "llama"],
     "04_multilingual_ner": ["bert", "multilingual", "slots"],
@@ -25,6 +29,15 @@ ASSETS = {  # what each chapter asks the hub for
     "how_to_generate": ["gpt2", "wiki"],
 }
 HOLDS = {  # (low, high) of results that do not depend on what a checkpoint or a data set is worth
+    "01_hello_transformers": {
+        "Pipeline less four steps by hand, largest": (0, 1e-5),
+        "Calls whose type and keys are as documented, of 6": (6, 6),
+        "Our RNN less nn.RNN": (0, 1e-6),
+        "Our LSTM less nn.LSTM": (0, 1e-6),
+        "Parameters of the ConvNet": (21_840, 21_840),
+        "Plain loop less Accelerate, largest loss": (0, 1e-6),
+        "Slope of memory against length, log-log": (1.8, 2.2),
+    },
     "02_text_classification": {
         "Texts, train": (SIZES["train"], SIZES["train"]),
         "Texts, test": (SIZES["test"], SIZES["test"]),

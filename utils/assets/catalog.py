@@ -14,7 +14,7 @@ from utils.assets.errors import AssetError
 
 CATALOG = Path(__file__).with_name("catalog.toml")
 
-Kind = Literal["model", "dataset", "recording"]
+Kind = Literal["model", "dataset", "file"]
 Table = dict[str, Any]
 
 

@@ -6,7 +6,7 @@ from utils.assets.catalog import load_catalog
 from utils.assets.fetch import install
 from utils.assets.hub import snapshot, use_hub
 
-CHECKPOINT_FILES = ["*.safetensors", "*.json", "*.txt", "*.model", "*.spm"]
+CHECKPOINT_FILES = ["*.safetensors", "*.json", "*.txt", "*.model", "*.spm", "*.jinja"]
 SUBFOLDERS = ["*/*"]  # exports to other formats
 
 
